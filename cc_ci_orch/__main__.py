@@ -1,0 +1,17 @@
+"""`python -m cc_ci_orch`, and `python path/to/cc_ci_orch`: the same as launch.py."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # Run by its path, Python would look for modules in the package's own folder.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    if sys.argv[1:2] == ["guard"]:
+        from cc_ci_orch import guardian  # small, and to stay so
+
+        raise SystemExit(guardian.main(sys.argv[2:]))
+    from cc_ci_orch.cli.loops import main
+
+    raise SystemExit(main())

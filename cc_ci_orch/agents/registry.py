@@ -1,0 +1,23 @@
+"""The backends by name, made from the settings."""
+
+from __future__ import annotations
+
+from cc_ci_orch.agents.base import Backend
+from cc_ci_orch.agents.claude import Claude
+from cc_ci_orch.agents.command import Command
+from cc_ci_orch.agents.opencode import OpenCode
+from cc_ci_orch.config import Config
+from cc_ci_orch.errors import ConfigError
+
+
+def backend(name: str, config: Config) -> Backend:
+    """The backend of that name; ConfigError where it lacks a setting."""
+    match name:
+        case "claude":
+            return Claude(config.claude_bin)
+        case "opencode":
+            return OpenCode(config.opencode_bin)
+        case "command" if config.loop_command is not None:
+            return Command(config.loop_command, config.loop_command_resume)
+        case _:
+            raise ConfigError(f"can't use the backend: {name}: it is not available here")

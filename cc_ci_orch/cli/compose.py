@@ -1,0 +1,218 @@
+"""The composition root: the only place where adapters are made and put together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from cc_ci_orch import places, seats
+from cc_ci_orch.config import Config
+from cc_ci_orch.core.actions import Notify, Reply
+from cc_ci_orch.core.model import Memory, Trouble
+from cc_ci_orch.errors import ConfigError
+from cc_ci_orch.seats import Seat
+from cc_ci_orch.shell.apply import Applier
+from cc_ci_orch.shell.clock import RealClock
+from cc_ci_orch.shell.git import Git
+from cc_ci_orch.shell.lock import Lock
+from cc_ci_orch.shell.observe import Observer
+from cc_ci_orch.shell.ports import Launch
+from cc_ci_orch.shell.procs import ProcFs
+from cc_ci_orch.shell.prompts import Prompts
+from cc_ci_orch.shell.records import EventLog, MemoryFile
+from cc_ci_orch.shell.store import Store
+from cc_ci_orch.shell.tmux import Tmux
+from cc_ci_orch.shell.waiter import RealWaiter
+from cc_ci_orch.watchdog import Watchdog
+
+
+class Instance:
+    """The parts of one instance, each made when it is first needed."""
+
+    def __init__(self, config: Config, program_root: Path) -> None:
+        self.config = config
+        self.program_root = program_root
+        self.seats = seats.seats(config)
+        self.clock = RealClock()
+        self.store = Store(config.state)
+        self.memory_file = MemoryFile(self.store, self.clock)
+        self.lock = Lock(config.state / "lock")
+        self.terminal = Tmux(("-S", str(config.socket)), config.state / "logs" / "tmux.log")
+        self.processes = ProcFs()
+        self.waiter = RealWaiter(self.processes)
+        self.prompts = Prompts(config.root, program_root)
+        self.git = Git(config.environment)
+        self.started = self.clock.wall()
+        self._as_started = self._versions()
+
+    # ------------------------------------------------------------------ what a start needs
+
+    def prepare(self, say: Callable[[str], None]) -> None:
+        """Make what is missing: folders, the work repository, the roles' clones."""
+        places.prepare_state(self.config.state)
+        places.prepare_socket_folder(self.config.socket)
+        (self.config.state / "prompts").mkdir(mode=0o700, exist_ok=True)
+        url = self.config.repo
+        if url is None:
+            bare = self.config.state / "work.git"
+            self.git.make_bare(bare, self.config.branch)
+            url = str(bare)
+        for seat in self.seats:
+            if not (seat.workdir / ".git").exists():
+                say(f"cloning the work repository for {seat.name}")
+                self.git.clone(url, self.config.branch, seat.workdir)
+
+    def record_socket(self) -> None:
+        """Write down which socket the server has; a full disk leaves it to the settings."""
+        with suppress(OSError):
+            self.store.write(self.config.state / places.RECORD, f"{self.config.socket}\n")
+
+    def require_programs(self) -> None:
+        """ConfigError for the first program that a start needs and that is not there."""
+        path = self.config.environment.get("PATH")
+        for program, hint in (("tmux", "apt-get install tmux"), ("git", "apt-get install git")):
+            if shutil.which(program, path=path) is None:
+                raise ConfigError(f"can't start: {program}: it is not installed", hint)
+        for seat in self.seats:
+            program = seat.backend.program()
+            where = program if "/" not in program or program.startswith("/") else None
+            found = shutil.which(where or str(seat.workdir / program), path=path)
+            if found is None:
+                raise ConfigError(
+                    f"can't start {seat.name}: {program}: it is not installed, or not executable",
+                    "put it on PATH, or name it by its path",
+                )
+
+    def boot_id(self) -> str:
+        """The kernel's boot id; "unknown" where it can't be read."""
+        try:
+            return self.config.boot_id_file.read_text(encoding="ascii").strip() or "unknown"
+        except (OSError, ValueError):
+            return "unknown"
+
+    # ------------------------------------------------------------------ the watchdog
+
+    def observer(self) -> Observer:
+        return Observer(
+            self.seats,
+            self.terminal.panes,
+            self.processes,
+            self.store,
+            self.clock,
+            self.boot_id(),
+            self.config.policy,
+            viewer=self.viewer.session,
+            foreign=(f"{self.config.name}-orchestrator",),
+        )
+
+    def watchdog(
+        self,
+        memory: Memory,
+        answer: Callable[[Reply], None],
+        say: Callable[[str], None],
+        *,
+        supervising: bool = True,
+    ) -> Watchdog:
+        """A watchdog over the real world. `supervising` False: it only carries out requests."""
+        observer = self.observer()
+        observer.supervising = supervising
+        applier = Applier(
+            observer,
+            self.terminal,
+            self.processes,
+            self.store,
+            self.prompts,
+            self.prompt_values,
+            answer,
+            self.notify,
+            viewer=self.viewer if supervising else None,
+            log_keep=self.config.policy.log_keep,
+        )
+        events = EventLog(self.store, self.clock, self.config.mask.within, say)
+        return Watchdog(
+            observer,
+            applier,
+            self.memory_file,
+            events,
+            self.clock,
+            self.waiter,
+            self.config.policy,
+            memory,
+            self.troubles,
+            say,
+        )
+
+    @property
+    def viewer(self) -> Launch:
+        """The session that only shows the watchdog's log."""
+        tail = shutil.which("tail", path=self.config.environment.get("PATH")) or "/usr/bin/tail"
+        log = str(self.watchdog_log)
+        env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+        session = f"{self.config.name}-watchdog"
+        return Launch(session, (tail, "-n", "200", "-F", log), env, Path("/"), None)
+
+    @property
+    def watchdog_log(self) -> Path:
+        return self.config.state / "logs" / "watchdog.log"
+
+    def prompt_values(self, seat: Seat) -> Mapping[str, str]:
+        """What prompts can name."""
+        others = [s.name for s in self.seats if s.name != seat.name]
+        return {
+            "role": seat.name,
+            "instance": self.config.name,
+            "phase": "1",
+            "workdir": str(seat.workdir),
+            "branch": self.config.branch,
+            "other_role": others[0] if others else "",
+        }
+
+    def notify(self, note: Notify) -> None:
+        """Tell a person."""
+
+    def changes(self) -> tuple[Trouble, ...]:
+        """What has been changed since this process started, and doesn't count for it yet."""
+        before, now = self._as_started, self._versions()
+        return tuple(
+            Trouble("changed", f"{what} has changed since the supervisor started; {TAKES_EFFECT}")
+            for what in before
+            if before[what] != now[what]
+        )
+
+    def _versions(self) -> Mapping[str, object]:
+        """Marks of what is read only at a start, by its name."""
+        files = {
+            "orch.toml": [self.config.file],
+            "phases.toml": [self.config.root / "plan" / "phases.toml"],
+            "the program": sorted(PACKAGE.rglob("*.py")),
+        }
+        return {what: tuple(map(_mark, paths)) for what, paths in files.items()}
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What is wrong with the supervision itself, besides what the watchdog notices."""
+        found = [*self.store.troubles()]
+        if self.boot_id() == "unknown":
+            file = self.config.boot_id_file
+            found.append(Trouble("boot id", f"can't read the boot id: {file}"))
+        return tuple(found)
+
+
+PACKAGE = Path(__file__).resolve().parent.parent
+TAKES_EFFECT = "takes effect with ./launch.sh start --takeover"
+
+
+def child_env(config: Config) -> dict[str, str]:
+    """The environment of a supervisor that works for this instance, wherever it is started."""
+    return {**config.environment, **config.exported()}
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """Changes when the file does; None where there is none."""
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_size, info.st_mtime_ns

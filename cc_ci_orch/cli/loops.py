@@ -1,0 +1,109 @@
+"""`launch.py`: the command line of the loops, and the one error boundary.
+
+Each command is a function in a module of its own kind; it is imported when it is called, so
+that `status` doesn't pay for `doctor`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cc_ci_orch import config as configuration
+from cc_ci_orch.config import Config
+from cc_ci_orch.errors import OrchError
+from cc_ci_orch.shell.ports import CannotTell
+
+PROGRAM_ROOT = Path(__file__).resolve().parent.parent.parent
+TRY_AGAIN = 75
+
+Masking = Callable[[str], str]
+"""Hides the secrets in a text."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command."""
+
+    args: Namespace
+    config: Config
+    program_root: Path
+
+    def say(self, text: str) -> None:
+        """A message for the person, on stderr, with secrets masked."""
+        print(f"cc-ci-orch: {self.config.mask(text)}", file=sys.stderr, flush=True)
+
+    def out(self, text: str, end: str = "\n") -> None:
+        """What the command is asked for, on stdout, with secrets masked."""
+        print(self.config.mask(text), end=end, flush=True)
+
+
+def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
+    """Run one command; the exit code (the README lists them)."""
+    from cc_ci_orch.cli.parser import parse
+
+    env = os.environ if env is None else env
+    args = parse(sys.argv[1:] if argv is None else argv)
+    mask: Masking = str
+    try:
+        module, _, function = args.run.partition(":")
+        command = getattr(importlib.import_module(f"cc_ci_orch.cli.{module}"), function)
+        if args.without_config:
+            return int(command(args))
+        config = configuration.load(env, program_root())
+        mask = config.mask
+        call = Call(args, config, program_root())
+        for warning in config.warnings:
+            call.say(warning)
+        return int(command(call))
+    except OrchError as error:
+        return complain(error.message, error.hint, error.exit_code, mask)
+    except CannotTell as error:
+        return complain(str(error), "./launch.sh doctor", TRY_AGAIN, mask)
+    except BrokenPipeError:
+        # The reader of our output has gone (`… | head`); there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return unexpected(error, env, mask)
+
+
+def program_root() -> Path:
+    """The folder of launch.py; where the package is installed without it, the present one."""
+    return PROGRAM_ROOT if (PROGRAM_ROOT / "launch.py").exists() else Path.cwd()
+
+
+def complain(message: str, hint: str | None, code: int, mask: Masking = str) -> int:
+    """One clear line, and a hint."""
+    print(mask(f"cc-ci-orch: {one_line(message)}"), file=sys.stderr)
+    if hint:
+        print(mask(f"hint: {one_line(hint)}"), file=sys.stderr)
+    return code
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def unexpected(error: Exception, env: Mapping[str, str], mask: Masking) -> int:
+    """A mistake of ours: the traceback goes to the watchdog's log, one line to the person."""
+    root = env.get("ORCH_ROOT") or program_root()
+    state = Path(env.get("ORCH_STATE") or Path(root) / ".orch")
+    where = state / "logs" / "watchdog.log"
+    try:
+        descriptor = os.open(where, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with open(descriptor, "a", encoding="utf-8", errors="replace") as log:
+            log.write(mask("".join(traceback.format_exception(error))))
+        hint = f"the details are in {where}"
+    except OSError:
+        hint = "./launch.sh doctor"
+    return complain(f"internal error: {type(error).__name__}: {error}", hint, 1, mask)

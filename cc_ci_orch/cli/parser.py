@@ -1,0 +1,206 @@
+"""The command line as argparse sees it: every command, its arguments, its help."""
+
+from __future__ import annotations
+
+import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from cc_ci_orch import __version__
+from cc_ci_orch.values import DURATION
+
+OVERVIEW = """\
+Keeps a builder and an adversary, two coding agents, at work on one git repository.
+
+examples:
+  ./launch.sh start                 start everything that is not running, and show it
+  ./launch.sh status --watch        look on
+  ./launch.sh logs builder -f       read along
+  ./launch.sh explain builder       why does the watchdog think what it thinks?
+  ./launch.sh nudge builder 'Push what you have.'
+  ./launch.sh stop                  end everything
+
+exit codes: 0 done, 1 failed (status: not healthy), 2 usage, 3 (status) nothing is running,
+            75 try again later, 78 configuration
+"""
+
+
+class Parser(ArgumentParser):
+    """Errors as everywhere in this program: one line and a hint, exit 2."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"cc-ci-orch: can't read the command line: {message}", file=sys.stderr)
+        print(f"hint: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    """The command and its arguments; prints help or an error and exits where that is asked."""
+    parser = Parser(
+        prog="launch.sh", description=OVERVIEW, formatter_class=RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"cc-ci-orch {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_lifecycle, _looking, _steering, _checking):
+        add(commands)
+    return parser.parse_args(argv)
+
+
+def duration(text: str) -> float:
+    """A duration as in the settings, for argparse."""
+    from argparse import ArgumentTypeError
+
+    try:
+        return float(DURATION.parse(text))
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no duration ({error}); try 10s or 1m30s") from None
+
+
+def _command(
+    commands: Any, name: str, run: str, help: str, example: str = "", *, config: bool = True
+) -> ArgumentParser:
+    parser: ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=help,
+        epilog=f"example:\n  ./launch.sh {example}" if example else None,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, without_config=not config)
+    return parser
+
+
+def _lifecycle(commands: Any) -> None:
+    start = _command(
+        commands, "start", "lifecycle:start",
+        "start the sessions and the supervisor, whatever of them is not running",
+        "start builder",
+    )  # fmt: skip
+    start.add_argument("roles", nargs="*", metavar="ROLE", help="only these (default: all)")
+    start.add_argument("--foreground", action="store_true", help="be the supervisor (for systemd)")
+    start.add_argument(
+        "--takeover", action="store_true", help="replace a running supervisor, agents untouched"
+    )
+    stop = _command(
+        commands, "stop", "lifecycle:stop",
+        "end the agents and the supervisor; with ROLE, keep that role down until start ROLE",
+        "stop --grace 1m",
+    )  # fmt: skip
+    stop.add_argument("roles", nargs="*", metavar="ROLE", help="only these (default: all)")
+    stop.add_argument(
+        "--grace", type=duration, default=10.0, metavar="TIME",
+        help="how long an agent may take to leave before it is killed (default: 10s)",
+    )  # fmt: skip
+    restart = _command(
+        commands, "restart", "lifecycle:restart",
+        "the same conversation in a new process",
+        "restart adversary --fresh",
+    )  # fmt: skip
+    restart.add_argument("roles", nargs="*", metavar="ROLE", help="only these (default: all)")
+    restart.add_argument(
+        "--fresh", action="store_true", help="begin a new conversation with today's prompts"
+    )
+    watchdog = _command(
+        commands, "watchdog", "lifecycle:watchdog",
+        "be the supervisor, in the foreground",
+        "watchdog --once --dry-run",
+    )  # fmt: skip
+    watchdog.add_argument("--once", action="store_true", help="one tick, then end")
+    watchdog.add_argument(
+        "--dry-run", action="store_true", help="print what would be done, and do nothing"
+    )
+    supervise = commands.add_parser("supervise")
+    supervise.add_argument("roles", nargs="*")
+    supervise.add_argument("--begin", action="store_true")
+    supervise.add_argument("--guardian", type=int, help=SUPPRESS)
+    supervise.set_defaults(run="lifecycle:supervise", without_config=False)
+
+
+def _looking(commands: Any) -> None:
+    status = _command(
+        commands, "status", "looking:status",
+        "what everything does; exit 0 healthy, 1 not healthy, 3 nothing is running",
+        "status --json",
+    )  # fmt: skip
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.add_argument(
+        "--watch", type=duration, nargs="?", const=2.0, metavar="TIME",
+        help="again and again, every TIME (default: 2s)",
+    )  # fmt: skip
+    logs = _command(
+        commands, "logs", "looking:logs",
+        "what a session printed, as readable text",
+        "logs builder -n 100 -f",
+    )  # fmt: skip
+    logs.add_argument(
+        "role", metavar="ROLE", help="a role, watchdog, orchestrator or upgrader"
+    )
+    _lines(logs)
+    logs.add_argument("--raw", action="store_true", help="the bytes as the terminal got them")
+    attach = _command(
+        commands, "attach", "looking:attach",
+        "attach this terminal to a session (detach: C-b d)",
+        "attach builder",
+    )  # fmt: skip
+    attach.add_argument("role", metavar="ROLE")
+    explain = _command(
+        commands, "explain", "looking:explain",
+        "why a role is judged as it is: the evidence, the rule, what comes next and when",
+        "explain builder",
+    )  # fmt: skip
+    explain.add_argument("role", metavar="ROLE")
+    events = _command(
+        commands, "events", "looking:events", "what happened", "events --role builder -f"
+    )
+    _lines(events)
+    events.add_argument("--json", action="store_true", help="the lines as they are recorded")
+    events.add_argument("--role", metavar="R", help="only of this role")
+
+
+def _lines(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", type=_count, default=50, metavar="N", help="how many lines (default: 50)"
+    )
+    parser.add_argument("-f", action="store_true", help="follow")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError
+    return int(text)
+
+
+def _steering(commands: Any) -> None:
+    nudge = _command(
+        commands, "nudge", "steering:nudge",
+        "type a prompt into an agent, and prove that it was submitted",
+        "nudge builder 'The API token is renewed; go on.'",
+    )  # fmt: skip
+    nudge.add_argument("role", metavar="ROLE")
+    nudge.add_argument(
+        "text", nargs="?", metavar="TEXT", help="the prompt; - reads it from standard input "
+        "(default: the text for an idle role)",
+    )  # fmt: skip
+    hold = _command(
+        commands, "hold", "steering:hold",
+        "leave a role alone: nothing is typed into it, nothing heals it, until release",
+        "hold builder",
+    )  # fmt: skip
+    hold.add_argument("role", metavar="ROLE")
+    release = _command(commands, "release", "steering:release", "end a hold", "release builder")
+    release.add_argument("role", metavar="ROLE")
+
+
+def _checking(commands: Any) -> None:
+    doctor = _command(
+        commands, "doctor", "checking:doctor",
+        "check everything that a start needs, each with its fix; exit 1 if something is missing",
+        "doctor",
+    )  # fmt: skip
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    _command(
+        commands, "config", "checking:show_config",
+        "every setting, its value and where it came from; secrets masked",
+    )  # fmt: skip
+    _command(commands, "version", "checking:version", "the version", config=False)

@@ -1,0 +1,251 @@
+"""What to do is decided here, and nowhere else: snapshot + memory + policy -> decision.
+
+`decide` is pure: the same inputs always give the same decision. What an action led to is a
+fact of the next snapshot. A tick goes: the clock (a new boot, a gap), what became of the last
+actions, what people asked for, then each role by itself (`session.step`), then the answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cc_ci_orch.core import healing, liveness, replacing, requests, session
+from cc_ci_orch.core.actions import EndServer, Notify, ShowLog
+from cc_ci_orch.core.events import Event, Name
+from cc_ci_orch.core.model import (
+    Ending,
+    Mark,
+    Memory,
+    Outcome,
+    RoleMemory,
+    RoleSpec,
+    Rung,
+    Seen,
+    SessionView,
+    Snapshot,
+    Then,
+)
+from cc_ci_orch.core.policy import (
+    MAX_CREDITED_GAP,
+    START_SETTLE,
+    STOP_GRACE,
+    STOP_MARGIN,
+    VIEWER_RETRY,
+    Policy,
+)
+from cc_ci_orch.core.step import Decision, Moment, Step
+
+
+def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
+    """Decide everything about this tick."""
+    decision = Decision(_through_time(snapshot, memory, policy))
+    at = Moment(snapshot.mono, snapshot.wall, policy, snapshot.entropy)
+    decision = _take_outcomes(decision, snapshot, at)
+    decision = _take_troubles(decision, snapshot)
+    decision = requests.take(decision, snapshot)
+    decision = _step_roles(decision, snapshot, at)
+    decision = _show_log(decision, snapshot)
+    decision = _finish_stop(decision, snapshot)
+    decision = requests.answer(decision, snapshot)
+    return replace(decision, memory=replace(decision.memory, last_tick=snapshot.mono))
+
+
+# ------------------------------------------------------------------------------------- time
+
+
+def _through_time(snapshot: Snapshot, memory: Memory, policy: Policy) -> Memory:
+    """Another boot makes every mono time meaningless; a gap between ticks ages nothing."""
+    if memory.boot_id != snapshot.boot_id:
+        roles = {name: _after_boot(mem, snapshot) for name, mem in memory.roles.items()}
+        return replace(memory, boot_id=snapshot.boot_id, roles=roles, viewer_retry_at=0.0)
+    unseen = snapshot.mono - memory.last_tick - max(3 * policy.poll, MAX_CREDITED_GAP)
+    if unseen <= 0:
+        return memory
+    roles = {name: _excuse(mem, unseen) for name, mem in memory.roles.items()}
+    return replace(memory, roles=roles)
+
+
+def _after_boot(mem: RoleMemory, snapshot: Snapshot) -> RoleMemory:
+    """What a person decided and the conversation outlive a boot; processes and times don't."""
+    return RoleMemory(
+        wanted=mem.wanted,
+        kept_down=mem.kept_down,
+        held=mem.held,
+        conversation=mem.conversation,
+        conversation_backend=mem.conversation_backend,
+        begun=mem.begun,
+        restarts=mem.restarts,
+        mode=Then.RESUME,
+        since=snapshot.mono,
+        since_wall=snapshot.wall,
+    )
+
+
+def _excuse(mem: RoleMemory, unseen: float) -> RoleMemory:
+    """Move the ages on by a time in which nobody looked."""
+    return replace(
+        mem,
+        quiet_from=liveness.quiet_since(mem) + unseen,
+        progress_at=None if mem.progress_at is None else mem.progress_at + unseen,
+        rung_at=mem.rung_at + unseen,
+        since=mem.since + unseen,
+        log_at=mem.log_at + unseen,
+        marks={name: Mark(mark.value, mark.at + unseen) for name, mark in mem.marks.items()},
+        cpu=None,
+    )
+
+
+# -------------------------------------------------------------------------------- outcomes
+
+
+def _take_outcomes(decision: Decision, snapshot: Snapshot, at: Moment) -> Decision:
+    specs = {spec.name: spec for spec in snapshot.roles}
+    for outcome in snapshot.outcomes:
+        if (spec := specs.get(outcome.role)) is None:
+            continue
+        result = _take_outcome(decision.role(spec.name), outcome, spec, at)
+        decision = (
+            decision.with_role(spec.name, result.mem).then(*result.actions).record(*result.events)
+        )
+    return decision
+
+
+def _take_outcome(mem: RoleMemory, outcome: Outcome, spec: RoleSpec, at: Moment) -> Step:
+    match outcome.action:
+        case "StartSession" if outcome.ok:
+            process = outcome.process or replacing.UNSEEN
+            return Step(replacing.begin_process(mem, process, at.now))
+        case "StartSession":
+            return replacing.start_failed(mem, spec, at, outcome.detail)
+        case "AskExit" if outcome.skipped and mem.ending is not None and mem.ending.checked:
+            rung = healing.rung_below(mem.rung)
+            return Step(replace(mem, ending=None, rung=rung, rung_at=at.now))
+        case "Type" | "Press":
+            return Step(_typed(mem, outcome, at))
+        case _:
+            return Step(mem)
+
+
+def _typed(mem: RoleMemory, outcome: Outcome, at: Moment) -> RoleMemory:
+    """What the terminal echoes of our typing is not the program's doing."""
+    if not outcome.ok:
+        if mem.typing is None:
+            return mem
+        return replace(mem, typing=replace(mem.typing, trouble=outcome.detail or "not typed"))
+    left = mem.echo if at.now < mem.echo_until else 0
+    until = at.now + 2 * at.policy.submit_wait
+    return replace(mem, echo=left + outcome.echo, echo_until=until)
+
+
+def _take_troubles(decision: Decision, snapshot: Snapshot) -> Decision:
+    """Say each trouble once, when it begins."""
+    known = {trouble.key for trouble in decision.memory.troubles}
+    for trouble in snapshot.troubles:
+        if trouble.key not in known:
+            decision = decision.record(Event(Name.TROUBLE, trouble.text)).then(
+                Notify(f"trouble:{trouble.key}", "trouble", trouble.text)
+            )
+    memory = replace(decision.memory, troubles=snapshot.troubles)
+    return replace(decision, memory=memory)
+
+
+# ----------------------------------------------------------------------------------- roles
+
+
+def _step_roles(decision: Decision, snapshot: Snapshot, at: Moment) -> Decision:
+    """Each role by itself; only the number of simultaneous starts is shared."""
+    free = at.policy.start_burst - _starting(decision, snapshot)
+    for spec in snapshot.roles:
+        view = _view(snapshot, spec)
+        on_turn = not spec.has_turn or spec.name in snapshot.turn
+        mem = _note_turn(decision.role(spec.name), on_turn, at.now)
+        if mem.ending is None and decision.memory.stopped:
+            mem = _at_rest(mem, view, snapshot)
+        if mem.ending is None and (decision.memory.stopped or not snapshot.supervising):
+            decision = decision.with_role(spec.name, _only_judge(mem, view, spec, at))
+            continue
+        result = session.step(view, mem, spec, at, may_start=free > 0)
+        free -= result.mem.starting and not mem.starting
+        decision = (
+            decision.with_role(spec.name, result.mem).then(*result.actions).record(*result.events)
+        )
+        if result.wake is not None:
+            decision = decision.wake_by(result.wake)
+    return decision
+
+
+def _at_rest(mem: RoleMemory, view: SessionView, snapshot: Snapshot) -> RoleMemory:
+    """A role of a stopped instance: what still runs (a stop that was cut short) is ended."""
+    if view.presence is not Seen.PRESENT or not snapshot.supervising:
+        return mem
+    why = "a person stopped the instance"
+    return replace(mem, ending=Ending(Then.STAY_DOWN, why, STOP_GRACE, "operator", checked=False))
+
+
+def _only_judge(mem: RoleMemory, view: SessionView, spec: RoleSpec, at: Moment) -> RoleMemory:
+    """What is seen of a role for which nothing is to be done."""
+    found = liveness.judge(view, mem, spec, at.policy, at.now)
+    if found.liveness is not mem.liveness:
+        mem = replace(mem, liveness=found.liveness, since=at.now, since_wall=at.wall)
+    return replace(mem, reason=found.reason, evidence=found.evidence)
+
+
+def _view(snapshot: Snapshot, spec: RoleSpec) -> SessionView:
+    known = Seen.UNKNOWN if snapshot.terminal is Seen.UNKNOWN else Seen.ABSENT
+    view = snapshot.sessions.get(spec.name) or SessionView(spec.name, known)
+    if view.running is Seen.PRESENT and view.process is None:
+        return replace(view, running=Seen.UNKNOWN)
+    return view
+
+
+def _starting(decision: Decision, snapshot: Snapshot) -> int:
+    """Sessions that are being started, or whose new process has not drawn anything yet."""
+    return sum(
+        mem.starting
+        or (
+            mem.process is not None
+            and mem.log_at <= mem.started_at
+            and snapshot.mono - mem.started_at < START_SETTLE
+        )
+        for mem in decision.memory.roles.values()
+    )
+
+
+def _note_turn(mem: RoleMemory, on_turn: bool, now: float) -> RoleMemory:
+    """A turn that begins starts the clock of silence anew, and a new episode."""
+    if mem.on_turn == on_turn:
+        return mem
+    rung = Rung.NONE if mem.rung in (Rung.NUDGED, Rung.INTERRUPTED) else mem.rung
+    return replace(mem, on_turn=on_turn, quiet_from=now, rung=rung, idle_nudges=0, nudged_at=None)
+
+
+def _show_log(decision: Decision, snapshot: Snapshot) -> Decision:
+    """Keep the session that shows the watchdog's log, beside the others."""
+    due = snapshot.mono >= decision.memory.viewer_retry_at
+    if not (snapshot.supervising and snapshot.terminal is Seen.PRESENT and due):
+        return decision
+    if decision.memory.stopped or snapshot.viewer is not Seen.ABSENT:
+        return decision
+    memory = replace(decision.memory, viewer_retry_at=snapshot.mono + VIEWER_RETRY)
+    return replace(decision, memory=memory).then(ShowLog())
+
+
+# -------------------------------------------------------------------------------- stopping
+
+
+def _finish_stop(decision: Decision, snapshot: Snapshot) -> Decision:
+    """Once every session of a stopped instance is down, the terminal server goes too."""
+    memory = decision.memory
+    if not memory.stopped:
+        return decision
+    if memory.stop_by is None:
+        memory = replace(memory, stop_by=snapshot.mono + STOP_GRACE + STOP_MARGIN)
+        decision = replace(decision, memory=memory)
+    deaf = snapshot.terminal is Seen.UNKNOWN
+    if deaf and snapshot.mono < (memory.stop_by or 0.0):
+        return decision
+    if not deaf and any(mem.ending for mem in memory.roles.values()):
+        return decision
+    if snapshot.terminal is not Seen.ABSENT and not snapshot.keep_terminal:
+        return decision.then(EndServer()).wake_by(snapshot.mono + 0.5)
+    return replace(decision, finished=True)

@@ -1,0 +1,71 @@
+"""When is a prompt due that nobody asked for, although nothing is wrong?
+
+Idle on its turn: a nudge, at intervals that double from `idle_nudge_after` up to
+`waiting_nudge_after`; from then on a person is told, too. Off its turn: a reminder after
+long. A usage limit is slept out; a client that doesn't go on by itself then is nudged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cc_ci_orch.core import typing_in
+from cc_ci_orch.core.actions import Notify
+from cc_ci_orch.core.model import (
+    Liveness,
+    Prompt,
+    PromptKind,
+    RoleSpec,
+    SessionView,
+    Typing,
+)
+from cc_ci_orch.core.policy import LIMIT_SLACK
+from cc_ci_orch.core.step import Moment, Step
+from cc_ci_orch.core.text import span
+
+
+def idle(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
+    """Idle on its turn: nudges at doubling intervals. Off it: a reminder after long."""
+    mem = result.mem
+    longest = at.policy.waiting_nudge_after
+    on_turn = mem.liveness is Liveness.IDLE
+    first = at.policy.idle_nudge_after if on_turn else longest
+    interval = min(first * 2.0**mem.idle_nudges, longest)
+    due = max(mem.since, mem.nudged_at or 0.0, mem.quiet_from) + interval
+    if at.now < due:
+        return result.plan("nudge it" if on_turn else "remind it", due)
+    result = _nudge(view, result, PromptKind.IDLE if on_turn else PromptKind.WAITING, spec, at)
+    if on_turn and interval >= longest:
+        text = f"nudged {result.mem.idle_nudges} times without effect"
+        title = f"{spec.name} is idle on its turn"
+        result = result.then(Notify(f"idle:{spec.name}", title, text, spec.name))
+    return result
+
+
+def limited(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
+    """Limited until a stated time, or one that isn't known: then see whether it is over."""
+    mem = result.mem
+    until = view.account.until if view.account is not None else None
+    wait = at.policy.cooldown if until is None else until - at.wall + LIMIT_SLACK
+    due = mem.since + wait if until is None else at.now + wait
+    if mem.nudged_at is not None and mem.nudged_at >= mem.since:
+        due = max(due, mem.nudged_at + at.policy.cooldown)
+    if at.now >= due:
+        result = _nudge(view, result, PromptKind.IDLE, spec, at)
+        return _tell_limited(result, spec, f"for {span(at.now - mem.since)}: {mem.reason}")
+    result = result.plan("see whether the limit is over", due)
+    if mem.since == at.now and wait >= at.policy.waiting_nudge_after:
+        result = _tell_limited(result, spec, f"for another {span(wait)}: {mem.reason}")
+    return result
+
+
+def _tell_limited(result: Step, spec: RoleSpec, text: str) -> Step:
+    return result.then(Notify(f"limited:{spec.name}", f"{spec.name} is limited", text, spec.name))
+
+
+def _nudge(view: SessionView, result: Step, kind: PromptKind, spec: RoleSpec, at: Moment) -> Step:
+    mem = result.mem
+    typing = Typing(Prompt(kind), mem.reason)
+    nudges = min(mem.idle_nudges + 1, 32)
+    mem = replace(mem, idle_nudges=nudges, nudged_at=at.now, typing=typing)
+    return typing_in.go_on(view, replace(result, mem=mem), typing, spec.name, at)

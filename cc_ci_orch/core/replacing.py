@@ -1,0 +1,300 @@
+"""Ending a process and starting the next one: the only place that does either.
+
+An ending asks politely, then TERMs, then KILLs the whole tree, each after its time. A start
+picks the conversation (resume it, or begin a fresh one) and the first prompt that fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cc_ci_orch.core import healing
+from cc_ci_orch.core.actions import (
+    AskExit,
+    Close,
+    Expect,
+    Kill,
+    Notify,
+    StartSession,
+    Terminate,
+)
+from cc_ci_orch.core.events import Event, Name
+from cc_ci_orch.core.model import (
+    Ending,
+    ProcessId,
+    Prompt,
+    PromptKind,
+    RoleMemory,
+    RoleSpec,
+    Rung,
+    Seen,
+    SessionView,
+    Then,
+    Typing,
+    Wanted,
+)
+from cc_ci_orch.core.policy import START_SETTLE, START_TIMEOUT
+from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
+from cc_ci_orch.core.text import span
+
+
+UNSEEN = ProcessId(0, 0)
+"""A process that was started, and gone before anybody saw it: its death will be noticed."""
+
+
+def begin_process(mem: RoleMemory, process: ProcessId | None, now: float) -> RoleMemory:
+    """The memory of a role whose new process is alive from now on."""
+    return replace(
+        mem,
+        process=process,
+        started_at=now,
+        starting=False,
+        mode=None,
+        next_attempt=None,
+        exit=None,
+        begun=True,
+        progress_at=None,
+        marks={},
+        cpu=None,
+        log=None,
+        log_at=now,
+        echo=0,
+        retrying_at=None,
+        interrupting=None,
+        idle_nudges=0,
+        nudged_at=None,
+    )
+
+
+# ------------------------------------------------------------------------- ending a process
+
+
+def begin(view: SessionView, result: Step, ending: Ending, spec: RoleSpec, at: Moment) -> Step:
+    """Begin to end the role's process; `ending` says how, and what follows."""
+    result = replace(result, mem=replace(result.mem, ending=ending))
+    return go_on(view, result, ending, spec, at, may_start=False)
+
+
+def go_on(
+    view: SessionView,
+    result: Step,
+    ending: Ending,
+    spec: RoleSpec,
+    at: Moment,
+    *,
+    may_start: bool,
+) -> Step:
+    """Go on with an ending: ask, TERM, KILL; then start again or close the session."""
+    mem = result.mem
+    if view.running is Seen.PRESENT and view.process is not None:
+        return _press_on(view, result, ending, view.process, spec, at)
+    if ending.then is Then.STAY_DOWN:
+        return _closed(view, result, ending, spec, at)
+    if not may_start:
+        return result.wake_by(at.now + START_SETTLE / 4)
+    mem = replace(mem, process=None, mode=ending.then, ending=None, died_at=at.now)
+    if ending.checked:
+        mem = healing.count_restart(mem, at.policy, at.now)
+    else:
+        mem = replace(mem, restarts=mem.restarts + 1)
+    return _start(replace(result, mem=mem), spec, at, ending.why, ending.by)
+
+
+def _press_on(
+    view: SessionView,
+    result: Step,
+    ending: Ending,
+    process: ProcessId,
+    spec: RoleSpec,
+    at: Moment,
+) -> Step:
+    mem = result.mem
+    if ending.asked_at is None:
+        # The log of a client with a spinner grows in a hang too, so it proves no recovery.
+        log = view.log if spec.traits.log_is_progress else None
+        expect = Expect(process, log, view.signals) if ending.checked else None
+        mem = replace(mem, ending=replace(ending, asked_at=at.now))
+        return (
+            replace(result, mem=mem)
+            .then(AskExit(spec.name, process, expect, ending.why))
+            .wake_by(at.now + ending.grace / 2)
+        )
+    waited = at.now - ending.asked_at
+    if waited >= ending.grace:
+        return result.then(Kill(spec.name, process, ending.why)).wake_by(at.now + 1.0)
+    if waited >= ending.grace / 2 and not ending.termed:
+        mem = replace(mem, ending=replace(ending, termed=True))
+        result = replace(result, mem=mem).then(Terminate(spec.name, process, ending.why))
+    return result.plan("kill its process tree", ending.asked_at + ending.grace)
+
+
+def at_rest(mem: RoleMemory) -> RoleMemory:
+    """The memory of a role that has no process, and isn't to have one."""
+    return replace(
+        mem,
+        process=None,
+        mode=None,
+        next_attempt=None,
+        died_at=0.0,
+        exit=None,
+        ending=None,
+        interrupting=None,
+        starting=False,
+        gave_up=False,
+        rung=Rung.NONE,
+    )
+
+
+def _close(result: Step, spec: RoleSpec, at: Moment) -> Step:
+    return result.then(Close(spec.name)).wake_by(at.now + LOOK_EVERY)
+
+
+def _closed(view: SessionView, result: Step, ending: Ending, spec: RoleSpec, at: Moment) -> Step:
+    """It is down. Remove its session; then all is done."""
+    if view.presence is Seen.PRESENT:
+        return _close(result, spec, at)
+    mem = at_rest(result.mem)
+    if ending.asked_at is not None:
+        result = result.record(Event(Name.SESSION_EXITED, ending.why, role=spec.name, by=ending.by))
+    return replace(result, mem=mem)
+
+
+# ------------------------------------------------------------------------ starting a process
+
+
+def dead(view: SessionView, result: Step, spec: RoleSpec, at: Moment, *, may_start: bool) -> Step:
+    """No living process: account for a death once, then start again when it is due."""
+    mem = result.mem
+    if mem.starting:
+        due = mem.starting_at + START_TIMEOUT
+        if at.now < due:
+            return result.plan("hear of its start", due)
+        failed = start_failed(mem, spec, at, "nothing was heard of its start")
+        return replace(failed, events=result.events + failed.events)
+    if mem.wanted is Wanted.DOWN:
+        if view.presence is Seen.PRESENT:
+            return _close(result, spec, at)
+        return replace(result, mem=at_rest(mem))
+    if mem.process is not None:
+        result = _account_for_death(view, result, spec, at)
+        mem = result.mem
+    if mem.held:
+        return result
+    if mem.mode is None:
+        mem = replace(mem, mode=Then.RESUME, next_attempt=at.now)
+    due = mem.next_attempt if mem.next_attempt is not None else at.now
+    result = replace(result, mem=mem)
+    if at.now < due:
+        return result.plan(f"start it again ({mem.mode})", due)
+    if not may_start:
+        return result.plan(f"start it ({mem.mode})", at.now + START_SETTLE / 4)
+    if mem.died_at:
+        mem = healing.count_restart(mem, at.policy, at.now)
+    why = f"its process ended with {mem.exit}" if mem.exit else "it has no process"
+    return _start(replace(result, mem=replace(mem, gave_up=False)), spec, at, why, "watchdog")
+
+
+def _account_for_death(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
+    before = result.mem
+    mem = healing.after_death(before, at.policy, at.now, view.exit, view.lost)
+    lived = at.now - before.started_at
+    exited = Event(
+        Name.SESSION_EXITED,
+        f"its process ended with {view.exit or 'an unknown status'} after {span(lived)}",
+        role=spec.name,
+        evidence={
+            "pid": before.process.pid if before.process else None,
+            "lived_s": round(lived, 3),
+            "status": str(view.exit) if view.exit else None,
+        },
+    )
+    result = replace(result, mem=mem).record(exited)
+    if mem.gave_up:
+        result = gave_up(result, spec, at, "it keeps ending (a crash loop)")
+    return result
+
+
+def _start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
+    """Start the role's process, resuming its conversation where that can be done."""
+    mem = result.mem
+    same_backend = mem.conversation_backend == spec.backend
+    keep = mem.mode is not Then.RENEW and mem.conversation is not None and same_backend
+    replaced = mem.died_at > 0
+    lost = mem.conversation if mem.mode is Then.RENEW and by == "watchdog" else None
+    if not keep:
+        mem = replace(
+            mem,
+            conversation=new_conversation(at.entropy, spec.name),
+            conversation_backend=spec.backend,
+            begun=False,
+        )
+    conversation = mem.conversation or ""
+    resume = keep and mem.begun and spec.resumable
+    if resume:
+        prompt = Prompt(PromptKind.RESUME)
+    elif replaced and by == "watchdog":
+        prompt = Prompt(PromptKind.HANDOVER)
+    else:
+        prompt = Prompt(PromptKind.KICKOFF)
+    # Once it has been tried the conversation may exist, whatever becomes of us meanwhile.
+    mem = replace(mem, starting=True, starting_at=at.now, resumed=resume, begun=True, typing=None)
+    if spec.types_first:
+        mem = replace(mem, typing=Typing(prompt, "its first prompt", silent=True))
+    healed = replaced and by == "watchdog"
+    event = Event(
+        Name.SESSION_HEALED if healed else Name.SESSION_STARTED,
+        f"{why}; its conversation is lost, a fresh one begins" if lost else why,
+        role=spec.name,
+        by=by,
+        evidence={
+            "conversation": conversation,
+            "resumed": resume,
+            "lost_conversation": lost,
+            "down_s": round(at.now - mem.died_at, 3) if replaced else None,
+            "restarts": mem.restarts,
+        },
+    )
+    action = StartSession(
+        spec.name, mem.mode or Then.RESUME, conversation, resume, prompt, why, event
+    )
+    return replace(result, mem=mem).then(action)
+
+
+def new_conversation(entropy: int, role: str) -> str:
+    """A fresh UUID (version 4) from the tick's random bits; each role gets its own."""
+    mixed = entropy
+    for char in role:
+        mixed = (mixed * 1_000_003 + ord(char)) % (1 << 128)
+    text = f"{mixed:032x}"
+    variant = "89ab"[int(text[16], 16) % 4]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+def start_failed(mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str) -> Step:
+    """It could not be started: account for that, and say it."""
+    first = mem.deaths == 0
+    mem = replace(
+        mem,
+        starting=False,
+        typing=None,
+        mode=mem.mode or Then.RESUME,
+        begun=mem.begun and mem.resumed,
+    )
+    why = f"can't start {spec.name}: {detail}"
+    result = Step(healing.count_failed_start(mem, at.policy, at.now)).record(
+        Event(Name.TROUBLE, why, role=spec.name)
+    )
+    if result.mem.gave_up:
+        return gave_up(result, spec, at, why)
+    if first:
+        result = result.then(Notify(f"start:{spec.name}", "trouble", why, spec.name))
+    return result
+
+
+def gave_up(result: Step, spec: RoleSpec, at: Moment, why: str) -> Step:
+    text = f"{why}; trying again in {span(at.policy.cooldown)}"
+    event = Event(
+        Name.SESSION_GAVE_UP, text, role=spec.name, evidence={"signals": result.mem.evidence}
+    )
+    result = replace(result, mem=replace(result.mem, gave_up=True)).record(event)
+    return result.then(Notify(f"gave up:{spec.name}", f"gave up on {spec.name}", text, spec.name))

@@ -1,0 +1,104 @@
+"""Typing into an agent: the text once, Enter until the submission is proved, then the word.
+
+The proof is the backend's: a count of accepted prompts where the client tells it, else the
+growth of its log. Without proof Enter is pressed again, never the text; after that it is a
+failed nudge, which is evidence for whatever comes next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cc_ci_orch.core.actions import Press, Reply, Type
+from cc_ci_orch.core.events import Event, Name
+from cc_ci_orch.core.model import Prompt, PromptKind, SessionView, Typing
+from cc_ci_orch.core.policy import ENTER_TRIES, START_SETTLE
+from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
+
+
+def go_on(view: SessionView, result: Step, typing: Typing, role: str, at: Moment) -> Step:
+    """Send it, or look for its proof, or press Enter again, or give it up."""
+    assert view.process is not None
+    if typing.sent_at is None:
+        return _send(view, result, typing, role, at)
+    if typing.trouble:
+        return failed(result, role, typing, typing.trouble)
+    if _proved(view, typing):
+        return _done(result, role, typing, True, "the submission is proved")
+    if at.now - typing.sent_at < at.policy.submit_wait:
+        return result.wake_by(at.now + LOOK_EVERY)
+    if typing.enters < ENTER_TRIES:
+        again = replace(typing, sent_at=at.now, enters=typing.enters + 1)
+        mem = replace(result.mem, typing=again)
+        press = Press(role, ("Enter",), view.process)
+        return replace(result, mem=mem).then(press).wake_by(at.now + LOOK_EVERY)
+    return failed(result, role, typing, "no sign that it was submitted")
+
+
+def _send(view: SessionView, result: Step, typing: Typing, role: str, at: Moment) -> Step:
+    """Type it now; the first prompt of a process only when that has drawn something."""
+    assert view.process is not None
+    mem = result.mem
+    settled = mem.log_at > mem.started_at or at.now - mem.started_at >= START_SETTLE
+    if typing.silent and not settled:
+        return result.wake_by(at.now + LOOK_EVERY)
+    sent = replace(
+        typing,
+        sent_at=at.now,
+        enters=1,
+        log_size=view.log.size if view.log else 0,
+        submissions=view.submissions or 0,
+    )
+    action = Type(role, typing.prompt, view.process)
+    mem = replace(mem, typing=sent)
+    return replace(result, mem=mem).then(action).wake_by(at.now + LOOK_EVERY)
+
+
+def _proved(view: SessionView, typing: Typing) -> bool:
+    if view.submissions is not None:
+        return view.submissions > typing.submissions
+    return view.log is not None and view.log_counts and view.log.size > typing.log_size
+
+
+def drop(result: Step, role: str, why: str) -> Step:
+    """Whatever is on its way has nowhere to arrive any more. Whoever asked for it is told."""
+    typing = result.mem.typing
+    if typing is None:
+        return result
+    if typing.silent or typing.sent_at is None:
+        result = replace(result, mem=replace(result.mem, typing=None))
+        return _answer(result, role, typing, False, why)
+    return failed(result, role, typing, why)
+
+
+def failed(result: Step, role: str, typing: Typing, why: str) -> Step:
+    """It isn't known to have arrived, and it is not tried any further."""
+    return _done(result, role, typing, False, why)
+
+
+def _done(result: Step, role: str, typing: Typing, proved: bool, why: str) -> Step:
+    mem = replace(result.mem, typing=None)
+    event = Event(
+        Name.SESSION_NUDGED,
+        typing.why if proved else f"{typing.why}: {why}",
+        role=role,
+        by=typing.by,
+        proved=proved,
+        evidence={"prompt": str(typing.prompt.kind), "enters": typing.enters},
+    )
+    result = replace(result, mem=mem)
+    if not (typing.silent and proved):
+        result = result.record(event)
+    return _answer(result, role, typing, proved, why).wake_by(0.0)
+
+
+def _answer(result: Step, role: str, typing: Typing, proved: bool, why: str) -> Step:
+    if typing.request is None:
+        return result
+    words = f"nudged {role}: {why}" if proved else f"can't nudge {role}: {why}"
+    return result.then(Reply(typing.request, 0 if proved else 1, words, role))
+
+
+def of_person(text: str, request: int) -> Typing:
+    """A nudge that a person typed."""
+    return Typing(Prompt(PromptKind.TEXT, text), "a person asked", "operator", request)

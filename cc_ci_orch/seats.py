@@ -1,0 +1,88 @@
+"""A seat is where one role works: its session, its files, and the backend that fills it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cc_ci_orch.agents import registry
+from cc_ci_orch.agents.base import Backend, Job
+from cc_ci_orch.agents.environment import agent_env
+from cc_ci_orch.config import Config, Role
+from cc_ci_orch.core.model import RoleSpec
+from cc_ci_orch.shell.ports import Launch
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Everything about a role that does not change while the supervisor runs."""
+
+    config: Config
+    role: Role
+    backend: Backend
+
+    @property
+    def name(self) -> str:
+        return self.role.name
+
+    @property
+    def session(self) -> str:
+        return f"{self.config.name}-{self.role.name}"
+
+    @property
+    def log(self) -> Path:
+        return self.config.state / "logs" / f"{self.session}.log"
+
+    @property
+    def activity(self) -> Path:
+        return self.config.state / "activity" / self.role.name
+
+    @property
+    def workdir(self) -> Path:
+        return self.config.state / "clones" / self.role.name
+
+    @property
+    def prompt_file(self) -> Path:
+        return self.config.state / "prompts" / f"{self.role.name}.md"
+
+    @property
+    def mark(self) -> str:
+        """Stands in the environment of the agent and of all that it starts."""
+        return f"ORCH_ACTIVITY_FILE={self.activity}"
+
+    @property
+    def spec(self) -> RoleSpec:
+        """The role as the core knows it."""
+        return RoleSpec(
+            name=self.role.name,
+            backend=self.backend.name,
+            traits=self.backend.traits,
+            model=self.role.model,
+            has_turn=self.role.has_turn,
+            types_first=self.backend.types_first,
+        )
+
+    def launch(
+        self, *, conversation: str, resume: bool, prompt: str, prompt_file: Path, phase: str
+    ) -> Launch:
+        """The process to run in the session."""
+        job = Job(
+            role=self.role.name,
+            session=self.session,
+            conversation=conversation,
+            resume=resume,
+            prompt=prompt,
+            prompt_file=str(prompt_file),
+            phase=phase,
+            workdir=str(self.workdir),
+            model=self.role.model,
+        )
+        env = agent_env(self.config, self.role.name, phase=phase, conversation=conversation)
+        return Launch(self.session, self.backend.argv(job), env, self.workdir, self.log)
+
+
+def seats(config: Config) -> tuple[Seat, ...]:
+    """The seats of the roles that this instance runs."""
+    return tuple(
+        Seat(config, role, registry.backend(role.backend, config)) for role in config.roles
+    )

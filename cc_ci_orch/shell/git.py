@@ -1,0 +1,80 @@
+"""git: the work repository, and the clones that the roles work in.
+
+Every call is one git process without a terminal: it can fail, but it can't ask. What a
+repository says is untrusted: names are passed after `--`, and no hook of ours runs there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cc_ci_orch.errors import OrchError
+from cc_ci_orch.shell.ports import CannotTell
+from cc_ci_orch.shell.run import Done, run
+
+TIMEOUT = 30.0
+"""Seconds for a look at a remote: a slow network is no trouble, a dead one must not last."""
+
+CLONE_TIMEOUT = 600.0
+"""Seconds for a clone: the work repository may be large."""
+
+
+class Git:
+    """git commands in a clean environment (`env` less what would redirect git)."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        kept = {name: value for name, value in env.items() if not name.startswith("GIT_")}
+        ssh = {n: env[n] for n in ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO") if n in env}
+        self._env = {**kept, **ssh, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+
+    def make_bare(self, path: Path, branch: str) -> None:
+        """Make an empty bare repository, if there is none; OrchError if that can't be done."""
+        if (path / "HEAD").exists():
+            return
+        self._must(
+            ("init", "--quiet", "--bare", f"--initial-branch={branch}", "--", os.fspath(path)),
+            f"can't make the work repository: {path}",
+        )
+
+    def clone(self, url: str, branch: str, path: Path) -> None:
+        """Clone `url` into `path` and leave it on `branch`, which need not exist yet.
+
+        Nothing is done where a clone stands already. A clone that failed leaves nothing
+        behind. OrchError says what git said.
+        """
+        if (path / ".git").exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        what = f"can't clone the work repository: {url}"
+        self._must(("clone", "--quiet", "--", url, os.fspath(path)), what, CLONE_TIMEOUT)
+        on = self._git(("-C", os.fspath(path), "symbolic-ref", "--short", "HEAD"))
+        if on.out.strip() == branch:
+            return
+        there = self._git(
+            ("-C", os.fspath(path), "rev-parse", "--verify", "--quiet", f"origin/{branch}")
+        )
+        if there.returncode == 0:
+            track = ("switch", "--quiet", "-c", branch, "--track", f"origin/{branch}")
+            self._must(("-C", os.fspath(path), *track), what)
+        else:
+            ref = f"refs/heads/{branch}"
+            self._must(("-C", os.fspath(path), "symbolic-ref", "HEAD", ref), what)
+
+    def _git(self, argv: tuple[str, ...], timeout: float = TIMEOUT) -> Done:
+        return run(("git", *argv), timeout=timeout, env=self._env, cwd=Path("/"))
+
+    def _must(self, argv: tuple[str, ...], what: str, timeout: float = TIMEOUT) -> Done:
+        try:
+            done = self._git(argv, timeout)
+        except CannotTell as error:
+            raise OrchError(f"{what}: {error}") from None
+        if done.returncode != 0:
+            raise OrchError(f"{what}: {_last_line(done.err)}")
+        return done
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("fatal: ") if lines else "git gave no reason"

@@ -1,0 +1,329 @@
+"""Processes, from /proc and through pidfds (Linux).
+
+- A process is its pid *and* its start time. Before a pidfd is used, the identity is read once
+  more: then the pidfd is of that very process, and stays so whatever happens to the pid.
+- A zombie is dead. But a process whose main thread alone has ended shows as one too, and lives.
+- What is another user's, or vanishes while it is looked at, is skipped without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+from cc_ci_orch.core.model import ExitStatus, ProcessId
+from cc_ci_orch.shell.ports import ProcessInfo
+
+KILL_WAIT = 1.0  # seconds that `end` waits for the killed, and looks for new descendants
+_TICKS = os.sysconf("SC_CLK_TCK")
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    """The fields of /proc/PID/stat that are used here, numbered as in proc(5)."""
+
+    id: ProcessId
+    alive: bool
+    parent: int
+    session: int
+    kernel: bool
+    own_ticks: int
+    reaped_ticks: int
+    exit_code: int
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = chunk = os.read(fd, 65536)
+        while len(chunk) == 65536:  # only an environment may be longer
+            chunk = os.read(fd, 65536)
+            data += chunk
+        return data
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def _read_stat(pid: int) -> _Stat | None:
+    data = _read(f"/proc/{pid}/stat")
+    if not data:
+        return None
+    # The name in parentheses may hold anything, parentheses too; after it come only numbers.
+    f = data[data.rindex(b")") + 2 :].split()
+    threads = int(f[17])
+    return _Stat(
+        id=ProcessId(pid, int(f[19])),
+        alive=f[0] not in (b"Z", b"X", b"x") or threads > 1,
+        parent=int(f[1]),
+        session=int(f[3]),
+        kernel=bool(int(f[6]) & _KERNEL_THREAD),
+        own_ticks=int(f[11]) + int(f[12]),
+        reaped_ticks=int(f[13]) + int(f[14]),
+        exit_code=int(f[49]) if len(f) > 49 else 0,
+    )
+
+
+class ProcessTable:
+    """All living processes as one pass over /proc saw them; answers for many roles at once."""
+
+    def __init__(self) -> None:
+        stats = (_read_stat(int(name)) for name in os.listdir("/proc") if name.isdigit())
+        self._stats = {s.id.pid: s for s in stats if s is not None and s.alive}
+        self._environ: dict[int, bytes] = {}
+
+    def tree(self, process: ProcessId) -> list[ProcessInfo]:
+        """The process and all its descendants, it first; [] where it is gone."""
+        root = self._stats.get(process.pid)
+        if root is None or root.id != process:
+            return []
+        return [_info(self._stats[pid]) for pid in self._descend([process.pid], self._children)]
+
+    def marked(self, mark: str) -> list[ProcessId]:
+        """Those that carry `mark` (NAME=value) in their environment, and all their descendants.
+
+        This process is none of them, even if an agent started it: else all that it started
+        would be taken for what that agent left behind.
+        """
+        wanted = b"\0" + os.fsencode(mark) + b"\0"
+        pids = (pid for pid in self._stats if pid != os.getpid())
+        carriers = [pid for pid in pids if wanted in self._environment(pid)]
+        return [self._stats[pid].id for pid in self._descend(carriers, self._children)]
+
+    def family(self, processes: Iterable[ProcessId]) -> list[ProcessId]:
+        """Those that live, their descendants, and all of the sessions that any of them leads.
+
+        Only a leader's descendants can be in its session, and they stay in it when they lose
+        their parent. So `processes` may hold dead ones too, but only such as died just now:
+        the pid of a leader is free for others once its session is empty.
+        """
+        known = {process.pid: process for process in processes}
+        start = [
+            pid
+            for pid, stat in self._stats.items()
+            if known.get(pid) == stat.id
+            or (stat.session in known and stat.session not in self._stats)
+        ]
+        return [self._stats[pid].id for pid in self._descend(start, self._relations)]
+
+    def ancestors(self, pid: int) -> set[int]:
+        """The pid itself and what it descends from."""
+        chain: set[int] = set()
+        while pid and pid not in chain:
+            chain.add(pid)
+            stat = self._stats.get(pid)
+            pid = stat.parent if stat else 0
+        return chain
+
+    def _environment(self, pid: int) -> bytes:
+        """Read once a table. During an exec it reads as empty."""
+        if pid not in self._environ:
+            kernel = self._stats[pid].kernel
+            self._environ[pid] = b"\0" + ((not kernel and _read(f"/proc/{pid}/environ")) or b"")
+        return self._environ[pid]
+
+    @cached_property
+    def _children(self) -> dict[int, list[int]]:
+        children: dict[int, list[int]] = {}
+        for stat in self._stats.values():
+            children.setdefault(stat.parent, []).append(stat.id.pid)
+        return children
+
+    @cached_property
+    def _relations(self) -> dict[int, list[int]]:
+        """Children, and the members of a session by its leader."""
+        relations = {pid: list(children) for pid, children in self._children.items()}
+        for stat in self._stats.values():
+            relations.setdefault(stat.session, []).append(stat.id.pid)
+        return relations
+
+    @staticmethod
+    def _descend(start: Iterable[int], below: dict[int, list[int]]) -> Iterator[int]:
+        seen: set[int] = set()
+        waiting = list(start)[::-1]
+        while waiting:
+            pid = waiting.pop()
+            if pid not in seen:
+                seen.add(pid)
+                yield pid
+                waiting.extend(below.get(pid, ()))
+
+
+def _info(stat: _Stat) -> ProcessInfo:
+    return ProcessInfo(stat.id, stat.parent, stat.own_ticks / _TICKS, stat.reaped_ticks / _TICKS)
+
+
+class ProcFs:
+    """Implements `Processes`. One thread's: nothing in it is locked.
+
+    `fileno()` is readable as soon as `dead()` has something to tell, so that a selector can
+    wait for it; call `close()` in the end.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._fds: dict[ProcessId, int] = {}
+        # Deaths just before `watch` go through here, once each, so that none is missed and
+        # none is told for ever.
+        self._late: list[ProcessId] = []
+        self._told: set[ProcessId] = set()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._bell, select.EPOLLIN)
+
+    # ------------------------------------------------------------------ looking
+
+    def snapshot(self) -> ProcessTable:
+        """One pass over /proc, to be asked for many roles."""
+        return ProcessTable()
+
+    def identify(self, pid: int) -> ProcessId | None:
+        stat = _read_stat(pid)
+        return stat.id if stat is not None and stat.alive else None
+
+    def alive(self, process: ProcessId) -> bool:
+        return self.identify(process.pid) == process
+
+    def exit_status(self, pid: int) -> ExitStatus | None:
+        stat = _read_stat(pid)
+        if stat is None or stat.alive or not _ours(pid):
+            return None
+        if os.WIFSIGNALED(stat.exit_code):
+            return ExitStatus(signal=os.WTERMSIG(stat.exit_code))
+        return ExitStatus(code=os.WEXITSTATUS(stat.exit_code))
+
+    # ------------------------------------------------------------------ waiting for deaths
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def watch(self, process: ProcessId) -> None:
+        if process in self._fds or process in self._told:
+            return
+        fd = self._open(process)
+        if fd is not None:
+            self._fds[process] = fd
+            self._epoll.register(fd, select.EPOLLIN)
+        elif not self.alive(process):
+            self._told.add(process)
+            self._late.append(process)
+            os.eventfd_write(self._bell, 1)
+
+    def unwatch(self, process: ProcessId) -> None:
+        """No more news of it. One that isn't watched is no error."""
+        fd = self._fds.pop(process, None)
+        if fd is not None:
+            self._epoll.unregister(fd)
+            os.close(fd)
+
+    def watched(self) -> list[ProcessId]:
+        """Those whose death has not been told yet."""
+        return list(self._fds)
+
+    def dead(self) -> list[ProcessId]:
+        """The watched that have died since the last call; they are watched no longer."""
+        ready = {fd for fd, _ in self._epoll.poll(0)}
+        died = [process for process, fd in self._fds.items() if fd in ready]
+        for process in died:
+            self.unwatch(process)
+        if self._bell in ready:
+            os.eventfd_read(self._bell)
+        died += self._late
+        self._late = []
+        self._told.update(died)
+        return died
+
+    def close(self) -> None:
+        """Let go of all descriptors; it watches nothing any more."""
+        for process in self.watched():
+            self.unwatch(process)
+        self._epoll.close()
+        os.close(self._bell)
+
+    # ------------------------------------------------------------------ ending
+
+    def signal(self, process: ProcessId, signal: int) -> None:
+        with self._opened([process]) as fds:
+            _send(fds.values(), signal)
+
+    def end(self, processes: Sequence[ProcessId], *, grace: float) -> list[ProcessId]:
+        """As `Processes.end`. New descendants are killed with the rest.
+
+        Process 1, ourselves and our ancestors are never signalled, nor is anything for being a
+        descendant of theirs; where they are asked for, they are among what is still alive.
+        """
+        asked = [process for process in processes if self.alive(process)]
+        spared = {1} | self.snapshot().ancestors(os.getpid())
+        targets = [process for process in asked if process.pid not in spared]
+        if grace > 0:
+            with self._opened(targets) as fds:
+                _send(fds.values(), signal.SIGTERM)
+                _wait(fds.values(), grace)
+        known = dict.fromkeys(targets)
+        deadline = time.monotonic() + KILL_WAIT
+        while True:
+            family = self.snapshot().family(known)
+            known.update(dict.fromkeys(p for p in family if p.pid not in spared))
+            with self._opened(known) as fds:
+                _send(fds.values(), signal.SIGKILL)
+                _wait(fds.values(), max(0.0, deadline - time.monotonic()))
+                if not fds or time.monotonic() >= deadline:
+                    break
+        return [process for process in dict.fromkeys([*asked, *known]) if self.alive(process)]
+
+    def _open(self, process: ProcessId) -> int | None:
+        """A pidfd of that very process; None if it is gone (or no descriptor is left)."""
+        try:
+            fd = os.pidfd_open(process.pid)
+        except OSError:
+            return None
+        if self.alive(process):
+            return fd
+        os.close(fd)
+        return None
+
+    @contextmanager
+    def _opened(self, processes: Iterable[ProcessId]) -> Iterator[dict[ProcessId, int]]:
+        """pidfds of those that still live, for a while."""
+        fds = {p: fd for p in processes if (fd := self._open(p)) is not None}
+        try:
+            yield fds
+        finally:
+            for fd in fds.values():
+                os.close(fd)
+
+
+def _ours(pid: int) -> bool:
+    """Of another user's process, the kernel gives 0 for the exit status."""
+    with suppress(OSError):
+        return os.geteuid() in (0, os.stat(f"/proc/{pid}").st_uid)
+    return False
+
+
+def _send(fds: Iterable[int], number: int) -> None:
+    for fd in fds:
+        with suppress(ProcessLookupError, PermissionError):
+            signal.pidfd_send_signal(fd, number)
+
+
+def _wait(fds: Iterable[int], seconds: float) -> None:
+    """Until all are dead, or the time is over."""
+    poll = select.poll()
+    left = set(fds)
+    for fd in left:
+        poll.register(fd, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while left and (rest := deadline - time.monotonic()) > 0:
+        for fd, _ in poll.poll(rest * 1000):
+            poll.unregister(fd)
+            left.discard(fd)

@@ -1,0 +1,134 @@
+"""Every process that the program starts is started here.
+
+`run` waits for the end of a tool, `spawn_daemon` doesn't wait at all. Neither goes through a
+shell. Both give the process a session of its own: no tool can ask a question on the user's
+terminal, and a Ctrl-C reaches only us.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cc_ci_orch.errors import ConfigError
+from cc_ci_orch.shell.ports import CannotTell
+
+_NO_PROGRAM = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EPERM})
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a tool ended. A negative `returncode` is the signal that ended it."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def out(self) -> str:
+        """stdout as text; what is not UTF-8 shows as U+FFFD."""
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def err(self) -> str:
+        """stderr as text, without the white space around it."""
+        return self.stderr.decode("utf-8", "replace").strip()
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Done:
+    """Run a tool until it has ended and closed its output; any return code is a value.
+
+    `timeout` is in seconds; `env` is the whole environment (None: ours). Raises CannotTell if
+    it takes longer (it and what it started in its session are killed), or if it can't be
+    started for want of resources or of `cwd`; ConfigError if there is no such program.
+    """
+    with _start(argv, env, cwd, stdin=subprocess.PIPE, output=subprocess.PIPE) as process:
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            _put_down(process)
+            raise CannotTell(f"{argv[0]}: no answer within {timeout:g} s") from None
+        except BaseException:  # Ctrl-C: leave nothing behind
+            _put_down(process)
+            raise
+    return Done(process.returncode, out, err)
+
+
+def spawn_daemon(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    log_path: Path | None = None,
+) -> int:
+    """Start a process that outlives us, and return its pid.
+
+    It leads its own session, reads /dev/null and appends what it prints to `log_path` (made
+    with mode 0600; without one, or where it can't be written, /dev/null). It never stays a
+    zombie of ours. Raises what `run` raises for a process that can't be started.
+    """
+    log = _open_log(log_path)
+    try:
+        process = _start(argv, env, cwd, stdin=subprocess.DEVNULL, output=log)
+    finally:
+        os.close(log)
+    # A double fork would do as well, but a forked Python with threads is not safe to run.
+    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
+    return process.pid
+
+
+def _start(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    *,
+    stdin: int,
+    output: int,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except OSError as error:
+        at_cwd = cwd is not None and os.fspath(error.filename or "") == os.fspath(cwd)
+        if error.errno in _NO_PROGRAM and not at_cwd:
+            raise ConfigError(
+                f"can't run: {argv[0]}: {error.strerror}", "install it, or put it on PATH"
+            ) from error
+        raise CannotTell(f"{argv[0]}: can't be started: {error}") from error
+
+
+def _open_log(path: Path | None) -> int:
+    if path is not None:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError:
+            pass  # a full disk must not keep a supervisor down
+    return os.open(os.devnull, os.O_WRONLY)
+
+
+def _put_down(process: subprocess.Popen[bytes]) -> None:
+    """Kill it and what it started, as far as that stayed in its process group."""
+    # Not yet waited for, so the pid is still its own, even where it has ended already and only
+    # a child of it keeps the output open.
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,343 @@
+"""tmux: where the agents live, on a server of our own.
+
+- The agent's pane is the first pane of its session's first window. Windows and panes that a
+  person adds are theirs: they are neither seen nor touched.
+- Words reach tmux through the standard input of `tmux source-file -`: no secret stands on a
+  command line, no length limit of a client message applies, and a whole batch is carried out
+  before tmux looks at any pane's output.
+- How those words are written: `tmux_words.py`.
+- A server of unknown origin (a systemd unit, an older version of this program) is set up
+  before anything starts in it; it carries a mark when that is done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import select
+import stat
+import sys
+import termios
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from signal import Signals
+
+from cc_ci_orch.core.model import ExitStatus
+from cc_ci_orch.shell.ports import CannotTell, Launch, Pane, TtyModes
+from cc_ci_orch.shell.run import Done, run, spawn_daemon
+from cc_ci_orch.shell.tmux_words import KEPT, agent_words, pipe_command, word
+
+TIMEOUT = 5.0  # seconds for one tmux command, for a server to come up, and for it to go
+WIDTH, HEIGHT = 120, 40
+
+_REAPER = Path(__file__).with_name("reaper.py")
+_MARK = "@cc_ci_orch 1"
+_UNREADY = "display-message -p unready"
+
+_TEXTS = ("pane_id", "pane_tty", "pane_dead_status", "pane_dead_signal", "session_name")
+_NUMBERS = (
+    *("pane_pid", "pane_dead", "pane_in_mode", "pane_pipe", "pane_width", "pane_height"),
+    *("window_activity", "session_attached", "session_activity", "window_index", "pane_index"),
+)
+_FIELDS = (*_NUMBERS, *_TEXTS)  # the session's name last: it alone may hold a separator
+_LIST = "|".join(f"#{{{field}}}" for field in _FIELDS)
+
+_NO_SERVER = re.compile(
+    r"no server running on (.*)|error connecting to (.*) "
+    r"\((?:No such file or directory|Connection refused)\)"
+)
+_NO_PANE = re.compile(r"can't find (session|window|pane)|no current target")
+
+_OPTIONS = (
+    "-s exit-empty off",
+    "-s escape-time 0",
+    "-g base-index 0",
+    "-g default-size 120x40",
+    "-g destroy-unattached off",
+    "-g history-limit 50000",
+    "-g set-titles off",
+    "-g status on",
+    "-g status-interval 0",
+    '-g status-left " #{session_name} "',
+    "-g status-left-length 80",
+    '-g status-right " detach: C-b d "',
+    '-g update-environment ""',
+    "-g visual-activity off",
+    "-wg pane-base-index 0",
+    "-wg allow-rename off",
+    "-wg automatic-rename off",
+    "-wg remain-on-exit on",
+    '-wg remain-on-exit-format ""',
+    '-wg window-status-format ""',
+    '-wg window-status-current-format ""',
+    "-wg window-size latest",
+)
+
+
+class _NoServer(CannotTell):
+    """Nothing listens; `args[1]` is the socket's path."""
+
+
+class Tmux:
+    """Implements `Terminal`. `socket_args` are tmux's own: `-L NAME` or `-S PATH`.
+
+    Making one starts nothing. What a server that we start complains of goes to `server_log`.
+    Besides CannotTell, a method raises ConfigError where there is no tmux to run.
+    """
+
+    def __init__(self, socket_args: Sequence[str], server_log: Path | None = None) -> None:
+        self._argv = ("tmux", "-u", *socket_args, "-f", os.devnull)
+        self._server_log = server_log
+        names = (*KEPT, "TMUX_TMPDIR")
+        self._env = {name: os.environ[name] for name in names if name in os.environ}
+        self._env.setdefault("PATH", os.defpath)
+        self._buffers = (f"orch-{os.getpid()}-{n}" for n in itertools.count())
+
+    # ------------------------------------------------------------------ Terminal
+
+    def panes(self) -> list[Pane]:
+        try:
+            done = self._ask("list-panes", "-a", "-F", _LIST)
+        except _NoServer:
+            return []
+        if done.returncode != 0 and done.err != "no current target":  # a server without sessions
+            raise CannotTell(f"tmux list-panes: {done.err}")
+        panes = [_parse_pane(line) for line in done.out.splitlines()]
+        return [pane for pane in panes if pane is not None]
+
+    def start(self, launch: Launch) -> int:
+        if not launch.cwd.is_dir():  # tmux would start it in the home folder and not say so
+            raise CannotTell(f"can't start {launch.session}: no such folder: {launch.cwd}")
+        _make_private(launch.log)
+        name, exact = word(launch.session), word(f"={launch.session}")
+        first = word(f"={launch.session}:0.0")
+        agent = agent_words(launch)
+        after = [
+            pipe_command(first, launch.log),
+            f"display-message -p -t {first} {word('#{pane_pid}')}",
+        ]
+        done = self._ask_ready(f"respawn-pane -k -t {first} {agent}", *after)
+        absent = _NO_PANE.search(done.err)
+        if absent:
+            # `new-session -e` gives the variables to the session too, for all that starts in it
+            # later: the person's windows, and the agent after a change of its settings.
+            forget = [f"set-environment -u -t {exact} {word(key)}" for key in launch.env]
+            husk = [f"kill-session -t {exact}"] if absent[1] in ("window", "pane") else []
+            make = f"new-session -d -E -s {name} -x {WIDTH} -y {HEIGHT} {agent}"
+            done = self._ask_ready(*husk, make, *after, *forget)
+        return _number(_expect(done, f"start {launch.session}"))
+
+    def pipe(self, pane: str, log: Path) -> None:
+        _make_private(log)
+        self._do(pipe_command(word(pane), log))
+
+    def type(self, pane: str, text: str, *, leave_mode: bool) -> None:
+        batch = [f"copy-mode -q -t {word(pane)}"] if leave_mode else []
+        if text:  # tmux makes no empty buffer
+            name = next(self._buffers)
+            batch += [
+                f"set-buffer -b {name} -- {word(text)}",
+                f"paste-buffer -p -r -b {name} -t {word(pane)}",
+                f"delete-buffer -b {name}",
+            ]
+        self._do(*batch, f"send-keys -t {word(pane)} Enter")
+
+    def keys(self, pane: str, *names: str, leave_mode: bool = False) -> None:
+        batch = [f"copy-mode -q -t {word(pane)}"] if leave_mode else []
+        self._do(*batch, f"send-keys -t {word(pane)} -- " + " ".join(map(word, names)))
+
+    def screen(self, pane: str) -> str:
+        return _expect(self._ask("capture-pane", "-p", "-t", pane), "capture-pane").out
+
+    def modes(self, tty: str) -> TtyModes | None:
+        try:
+            fd = os.open(tty, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            local = termios.tcgetattr(fd)[3]
+        except termios.error:
+            return None
+        finally:
+            os.close(fd)
+        return TtyModes(echo=bool(local & termios.ECHO), canonical=bool(local & termios.ICANON))
+
+    def close(self, session: str) -> None:
+        try:
+            done = self._ask("kill-session", "-t", f"={session}")
+        except _NoServer:
+            return
+        if not _NO_PANE.search(done.err):
+            _expect(done, "kill-session")
+
+    def end_server(self) -> None:
+        try:
+            found = _expect(self._ask("display-message", "-p", "#{pid} #{socket_path}"), "server")
+            pid, _, path = found.out.rstrip("\n").partition(" ")
+            pidfd = _pidfd(int(pid))
+            try:
+                self._ask("kill-server")
+                _wait_for_end(pidfd)
+            finally:
+                if pidfd is not None:
+                    os.close(pidfd)
+        except _NoServer as error:
+            path = error.args[1]
+        _remove_socket(path)
+
+    def server_pid(self) -> int | None:
+        try:
+            return _number(_expect(self._ask("display-message", "-p", "#{pid}"), "server"))
+        except _NoServer:
+            return None
+
+    # ------------------------------------------------------------------ the server
+
+    def _ask(self, *argv: str, stdin: bytes = b"") -> Done:
+        done = run([*self._argv, *argv], timeout=TIMEOUT, stdin=stdin, env=self._env, cwd=Path("/"))
+        absent = _NO_SERVER.fullmatch(done.err) if done.returncode != 0 else None
+        if absent:
+            raise _NoServer(f"tmux: {done.err}", absent[1] or absent[2])
+        return done
+
+    def _batch(self, *commands: str) -> Done:
+        return self._ask("source-file", "-", stdin=os.fsencode("\n".join(commands) + "\n"))
+
+    def _do(self, *commands: str) -> None:
+        _expect(self._batch(*commands), commands[-1].split(" ", 1)[0])
+
+    def _ask_ready(self, *commands: str) -> Done:
+        """Run them on a server that is set up, however many attempts and servers that takes.
+
+        tmux itself looks for the mark as it reads the batch, so no server that has taken the
+        place of a ready one meanwhile ever runs them.
+        """
+        name, value = _MARK.split()
+        ready = f'%if "#{{==:#{{{name}}},{value}}}"'
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            try:
+                done = self._batch(ready, *commands, "%else", _UNREADY, "%endif")
+            except _NoServer:
+                self._start_server()
+                continue
+            if done.out != "unready\n":
+                return done
+            self._set_up()
+        raise CannotTell(f"tmux: no server that stays within {TIMEOUT:g} s")
+
+    def _start_server(self) -> None:
+        """Start one and wait until one answers, this one or that of another starter."""
+        argv = [sys.executable, "-I", "-S", str(_REAPER), *self._argv, "-D"]
+        spawn_daemon(argv, env=self._env, cwd=Path("/"), log_path=self._server_log)
+        deadline = time.monotonic() + TIMEOUT
+        while self.server_pid() is None:
+            if time.monotonic() > deadline:
+                raise CannotTell(f"tmux: the server did not come up within {TIMEOUT:g} s")
+            time.sleep(0.005)
+
+    def _set_up(self) -> None:
+        shown = _expect(self._ask("show-environment", "-g"), "show-environment").out
+        names = {line.partition("=")[0] for line in shown.splitlines()}
+        foreign = {n for n in names - set(KEPT) if n and not n.startswith("-")}
+        self._batch(
+            *(f"set-environment -gu -- {word(name)}" for name in sorted(foreign)),
+            *(f"set-option -q {option}" for option in _OPTIONS),
+            f"set-option -s default-terminal {_terminal_type()}",
+            f"set-option -s {_MARK}",
+        )
+
+
+# ---------------------------------------------------------------------------- answers
+
+
+def _expect(done: Done, what: str) -> Done:
+    if done.returncode != 0 or done.stderr:
+        raise CannotTell(f"tmux {what}: {done.err or f'status {done.returncode}'}")
+    return done
+
+
+def _number(done: Done) -> int:
+    try:
+        return int(done.out)
+    except ValueError as error:
+        raise CannotTell(f"tmux: no number: {done.out!r}") from error
+
+
+def _parse_pane(line: str) -> Pane | None:
+    """One line of list-panes; None for a pane that isn't its session's first."""
+    values = dict(zip(_FIELDS, line.split("|", len(_FIELDS) - 1), strict=False))
+    try:
+        number = {name: int(values[name]) for name in _NUMBERS}
+        if not re.fullmatch(r"%\d+", values["pane_id"]):
+            raise ValueError("no pane's name")
+        if number["window_index"] != 0 or number["pane_index"] != 0:
+            return None
+        dead = number["pane_dead"] == 1
+        return Pane(
+            session=values["session_name"],
+            pane=values["pane_id"],
+            pid=number["pane_pid"],
+            tty=values["pane_tty"],
+            dead=dead,
+            exit=_exit(values["pane_dead_status"], values["pane_dead_signal"]) if dead else None,
+            window_activity=number["window_activity"],
+            typed_at=number["session_activity"] if number["session_attached"] else None,
+            in_mode=number["pane_in_mode"] > 0,
+            piped=number["pane_pipe"] == 1,
+            width=number["pane_width"],
+            height=number["pane_height"],
+        )
+    except (KeyError, ValueError) as error:
+        raise CannotTell(f"tmux list-panes: can't read {line!r}") from error
+
+
+def _exit(status: str, signal: str) -> ExitStatus | None:
+    """tmux often knows neither, even of a kill; it may write a signal as 9 or as KILL."""
+    if signal:
+        return ExitStatus(signal=int(signal) if signal.isdigit() else Signals[f"SIG{signal}"])
+    return ExitStatus(code=int(status)) if status else None
+
+
+# ---------------------------------------------------------------------------- the system
+
+
+def _make_private(log: Path | None) -> None:
+    """tmux would make it with our umask; if the disk is full, the agent still starts."""
+    if log is None:
+        return
+    with suppress(OSError):
+        os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+
+
+def _terminal_type() -> str:
+    """The better of the two that describe tmux, if the system knows it."""
+    try:
+        import curses
+
+        with open(os.devnull, "wb") as nowhere:
+            curses.setupterm("tmux-256color", nowhere.fileno())
+    except (ImportError, curses.error):
+        return "screen-256color"
+    return "tmux-256color"
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _wait_for_end(pidfd: int | None) -> None:
+    if pidfd is not None and not select.select([pidfd], [], [], TIMEOUT)[0]:
+        raise CannotTell(f"tmux kill-server: the server still runs after {TIMEOUT:g} s")
+
+
+def _remove_socket(path: str) -> None:
+    with suppress(OSError):  # gone, or not ours to remove
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)

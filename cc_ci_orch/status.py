@@ -1,0 +1,230 @@
+"""The state of an instance as values, as JSON and as a table. Nothing here reads or writes.
+
+`as_dict` is the public interface (`status --json`, schema 1); the table is made from it, so
+that the two never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cc_ci_orch.core.model import Liveness, Memory, RoleMemory, Seen, Snapshot, Trouble, Wanted
+from cc_ci_orch.core.text import span
+from cc_ci_orch.seats import Seat
+
+SCHEMA = 1
+WIDTH = 80
+
+SICK = frozenset({Liveness.ABSENT, Liveness.STALLED, Liveness.BLOCKED, Liveness.EXITED})
+"""What a wanted session must not be in a healthy instance."""
+
+
+@dataclass(frozen=True)
+class SupervisorInfo:
+    """The supervising process, as far as there is one."""
+
+    running: bool
+    pid: int | None = None
+    since: float | None = None
+    last_tick_age: float | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class PhaseInfo:
+    """Where in the plan the instance stands."""
+
+    id: str
+    title: str
+    index: int
+    count: int
+    state: str
+    done: bool
+    gates: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reboots:
+    count: int = 0
+    last: str | None = None
+
+
+def as_dict(
+    name: str,
+    seats: Sequence[Seat],
+    snapshot: Snapshot,
+    memory: Memory,
+    supervisor: SupervisorInfo,
+    phase: PhaseInfo,
+    reboots: Reboots,
+    troubles: Sequence[Trouble],
+) -> dict[str, Any]:
+    """Everything that `status --json` prints."""
+    sessions = [_session(seat, snapshot, memory) for seat in seats]
+    return {
+        "schema": SCHEMA,
+        "instance": name,
+        "time": iso(snapshot.wall),
+        "healthy": supervisor.running and all(_is_well(s, memory) for s in sessions),
+        "boot_id": snapshot.boot_id,
+        "supervisor": {
+            "running": supervisor.running,
+            "pid": supervisor.pid,
+            "since": iso(supervisor.since),
+            "last_tick_age_s": rounded(supervisor.last_tick_age),
+        },
+        "phase": {
+            "id": phase.id,
+            "title": phase.title,
+            "index": phase.index,
+            "count": phase.count,
+            "state": phase.state,
+            "done": phase.done,
+            "gates": list(phase.gates),
+        },
+        "turn": sorted(snapshot.turn),
+        "sessions": sessions,
+        "pending_handoffs": 0,
+        "reboots": {"count": reboots.count, "last": reboots.last},
+        "troubles": [trouble.text for trouble in troubles],
+    }
+
+
+def _session(seat: Seat, snapshot: Snapshot, memory: Memory) -> dict[str, Any]:
+    mem = memory.roles.get(seat.name, RoleMemory())
+    view = snapshot.sessions.get(seat.name)
+    alive = view is not None and view.running is Seen.PRESENT and view.process is not None
+    log = view.log if view else None
+    return {
+        "role": seat.name,
+        "backend": seat.backend.name,
+        "model": seat.role.model,
+        "session": seat.session,
+        "wanted": mem.wanted.value,
+        "liveness": mem.liveness.value,
+        "since": iso(mem.since_wall or None),
+        "reason": mem.reason,
+        "pid": view.process.pid if alive and view and view.process else None,
+        "conversation": mem.conversation,
+        "restarts": mem.restarts,
+        "next_attempt": _wall_of(mem.next_attempt, snapshot) if not alive else None,
+        "held": mem.held,
+        "log": str(seat.log),
+        "log_age_s": rounded(max(0.0, snapshot.wall - log.mtime_ns / 1e9) if log else None),
+        "progress_age_s": _age(mem.progress_at, snapshot),
+        "gave_up": mem.gave_up,
+    }
+
+
+def _is_well(session: Mapping[str, Any], memory: Memory) -> bool:
+    if session["wanted"] == Wanted.DOWN or session["held"]:
+        return True
+    return session["liveness"] not in SICK and not session["gave_up"]
+
+
+def _wall_of(mono: float | None, snapshot: Snapshot) -> str | None:
+    return None if mono is None else iso(snapshot.wall + mono - snapshot.mono)
+
+
+def _age(mono: float | None, snapshot: Snapshot) -> float | None:
+    return None if mono is None else rounded(max(0.0, snapshot.mono - mono))
+
+
+def iso(wall: float | None) -> str | None:
+    """ISO 8601 in UTC, whole seconds."""
+    if wall is None:
+        return None
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+# ----------------------------------------------------------------------------- the table
+
+COLOURS = {
+    "working": "32", "idle": "32", "waiting": "36", "starting": "36", "limited": "33",
+    "retrying": "33", "unknown": "33", "stalled": "31", "blocked": "31", "exited": "31",
+    "absent": "31",
+}  # fmt: skip
+
+COLUMNS = (("ROLE", 13), ("STATE", 9), ("FOR", 7), ("PROGRESS", 9), ("RESTARTS", 9), ("PID", 8))
+
+
+def table(state: Mapping[str, Any], *, colour: bool = False) -> str:
+    """The state for a person: at most 80 columns wide."""
+    lines = [_headline(state), _phase_line(state), ""]
+    lines.append("  ".join(f"{name:<{width - 1}}" for name, width in COLUMNS).rstrip())
+    for session in state["sessions"]:
+        lines.append(_row(session, state, colour))
+        lines.append(fit(f"    {_note(session, state)}"))
+    lines += [fit(f"trouble: {trouble}") for trouble in state["troubles"]]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(state: Mapping[str, Any]) -> str:
+    supervisor = state["supervisor"]
+    if supervisor["running"]:
+        age = supervisor["last_tick_age_s"]
+        tick = f", last tick {span(age)} ago" if age is not None else ""
+        who = f"supervisor {supervisor['pid']}{tick}"
+    else:
+        who = "no supervisor"
+    health = "healthy" if state["healthy"] else "not healthy"
+    return fit(f"{state['instance']}: {health}; {who}")
+
+
+def _phase_line(state: Mapping[str, Any]) -> str:
+    phase = state["phase"]
+    passed = sum(1 for gate in phase["gates"] if gate["passed"])
+    turn = ", ".join(state["turn"]) or "nobody"
+    gates = f", {passed} of {len(phase['gates'])} gates passed" if phase["gates"] else ""
+    where = f"phase {phase['id']} ({phase['index']} of {phase['count']}) {phase['state']}"
+    return fit(f"{where}{gates}; on turn: {turn}")
+
+
+def _row(session: Mapping[str, Any], state: Mapping[str, Any], colour: bool) -> str:
+    liveness = "given up" if session["gave_up"] else session["liveness"]
+    cells = (
+        session["role"],
+        liveness,
+        _since(session["since"], state["time"]),
+        _short(session["progress_age_s"]),
+        str(session["restarts"]),
+        str(session["pid"] or "-"),
+    )
+    padded = [f"{cell:<{width - 1}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)]
+    if colour and session["wanted"] == "up":
+        padded[1] = f"\x1b[{COLOURS.get(session['liveness'], '0')}m{padded[1]}\x1b[0m"
+    return "  ".join(padded).rstrip()
+
+
+def _note(session: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    notes = []
+    if session["held"]:
+        notes.append("held")
+    if session["wanted"] == "down":
+        notes.append("to stay down")
+    if session["next_attempt"]:
+        notes.append(f"next attempt {session['next_attempt']}")
+    return "; ".join([*notes, session["reason"]])
+
+
+def _since(since: str | None, now: str) -> str:
+    if since is None:
+        return "-"
+    return span((datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds())
+
+
+def _short(age: float | None) -> str:
+    return "-" if age is None else span(age)
+
+
+def fit(line: str, width: int = WIDTH) -> str:
+    """The line without control characters, cut to the width."""
+    line = "".join(c if c.isprintable() else "?" for c in line)
+    return line if len(line) <= width else line[: width - 1] + "…"
