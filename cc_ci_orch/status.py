@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cc_ci_orch.core.model import Liveness, Memory, RoleMemory, Seen, Snapshot, Trouble, Wanted
+from cc_ci_orch.core.model import (
+    Liveness,
+    Memory,
+    PhaseState,
+    RoleMemory,
+    Seen,
+    Snapshot,
+    Trouble,
+    Wanted,
+)
+from cc_ci_orch.core.phases import PhaseError, PhaseSpec, find, position
+from cc_ci_orch.core.standing import standing
 from cc_ci_orch.core.text import span
 from cc_ci_orch.seats import Seat
 
@@ -46,6 +57,30 @@ class PhaseInfo:
     gates: tuple[Mapping[str, Any], ...] = ()
 
 
+def phase_info(memory: Memory, phases: Sequence[PhaseSpec]) -> PhaseInfo:
+    """Where the instance stands, by what it remembers; before the first start: at the first."""
+    course = memory.course
+    try:
+        spec = find(phases, course.phase or phases[0].id)
+    except PhaseError:  # the plan has changed since
+        return PhaseInfo(course.phase, "", 0, len(phases), course.state, False)
+    index, count = position(phases, spec.id)
+    where = standing(course.ledger, spec.id, spec.gates)
+    complete = course.state is PhaseState.COMPLETE
+    state = "stopped" if memory.stopped and not complete else course.state.value
+    gates = tuple(
+        {
+            "id": gate.id,
+            "claim": gate.claim.attempt if gate.claim else None,
+            "verdict": gate.verdict.word.value if gate.verdict else None,
+            "attempt": gate.verdict.attempt if gate.verdict else None,
+            "passed": gate.passed,
+        }
+        for gate in where.gates
+    )
+    return PhaseInfo(spec.id, spec.title, index, count, state, complete or where.complete, gates)
+
+
 @dataclass(frozen=True)
 class Reboots:
     count: int = 0
@@ -68,7 +103,8 @@ def as_dict(
         "schema": SCHEMA,
         "instance": name,
         "time": iso(snapshot.wall),
-        "healthy": supervisor.running and all(_is_well(s, memory) for s in sessions),
+        "healthy": supervisor.running
+        and (phase.state == PhaseState.COMPLETE or all(_is_well(s, memory) for s in sessions)),
         "boot_id": snapshot.boot_id,
         "supervisor": {
             "running": supervisor.running,
@@ -85,9 +121,9 @@ def as_dict(
             "done": phase.done,
             "gates": list(phase.gates),
         },
-        "turn": sorted(snapshot.turn),
+        "turn": sorted(memory.course.turn),
         "sessions": sessions,
-        "pending_handoffs": 0,
+        "pending_handoffs": sum(len(mem.inbox) for mem in memory.roles.values()),
         "reboots": {"count": reboots.count, "last": reboots.last},
         "troubles": [trouble.text for trouble in troubles],
     }

@@ -168,6 +168,8 @@ class Supervisor:
         except BaseException:
             self._died = True
             raise
+        finally:
+            self._stopping.set()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signal = f"received {signal.Signals(number).name}"

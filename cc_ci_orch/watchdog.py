@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cc_ci_orch.core.actions import Reply, StartSession
@@ -111,7 +111,7 @@ class Watchdog:
             self._tick_trouble = Trouble("tick", "a tick failed; see `logs watchdog`")
             return self._policy.poll
         self._tick_trouble = None
-        if self._outcomes:
+        if self._outcomes or self.finished:
             return 0.0
         due = self._policy.poll
         if decision.wake is not None:
@@ -124,15 +124,25 @@ class Watchdog:
         outcomes, self._outcomes = self._outcomes, []
         snapshot = self._observer.look(self.memory, requests, outcomes, self._all_troubles())
         decision = decide(snapshot, self.memory, self._policy)
-        self.memory = decision.memory
+        self.memory = self._with_outbox(decision)
         self._memory_file.save(self.memory)
-        for event in decision.events:
-            self._events.record(event)
-        self._events.flush()
+        self._events.record_all(self.memory.outbox if decision.events else (), self.memory.told)
         self._apply(decision)
         self.published = Published(snapshot, self.memory, self._clock.monotonic())
         self.finished = decision.finished
         return decision
+
+    def recover(self) -> None:
+        """Write down the events that a supervisor before us could not; once, at the start."""
+        told = self._events.recover(self.memory.outbox, self.memory.told)
+        self.memory = replace(self.memory, told=told, outbox=())
+
+    def _with_outbox(self, decision: Decision) -> Memory:
+        """The memory that also holds the events that are about to be written."""
+        memory, events = decision.memory, decision.events
+        if not events:
+            return memory
+        return replace(memory, told=memory.told + len(events), outbox=events)
 
     def dry_run(self) -> Decision:
         """Observe and decide; nothing is done or written."""

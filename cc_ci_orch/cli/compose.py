@@ -11,18 +11,22 @@ from pathlib import Path
 from cc_ci_orch import places, seats
 from cc_ci_orch.config import Config
 from cc_ci_orch.core.actions import Notify, Reply
-from cc_ci_orch.core.model import Memory, Trouble
+from cc_ci_orch.core import briefing
+from cc_ci_orch.core.model import Course, Memory, Trouble
 from cc_ci_orch.errors import ConfigError
+from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.apply import Applier
 from cc_ci_orch.shell.clock import RealClock
 from cc_ci_orch.shell.git import Git
 from cc_ci_orch.shell.lock import Lock
+from cc_ci_orch.shell.mirror import Mirror
 from cc_ci_orch.shell.observe import Observer
 from cc_ci_orch.shell.ports import Launch
 from cc_ci_orch.shell.procs import ProcFs
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.records import EventLog, MemoryFile
+from cc_ci_orch.shell.scout import Scout
 from cc_ci_orch.shell.store import Store
 from cc_ci_orch.shell.tmux import Tmux
 from cc_ci_orch.shell.waiter import RealWaiter
@@ -45,8 +49,18 @@ class Instance:
         self.waiter = RealWaiter(self.processes)
         self.prompts = Prompts(config.root, program_root)
         self.git = Git(config.environment)
+        self.phases = load_phases(config.root)
+        self.mirror = Mirror(
+            self.git, config.state / "mirror.git", self.repository, config.branch
+        )
+        self.scout: Scout | None = None
         self.started = self.clock.wall()
         self._as_started = self._versions()
+
+    @property
+    def repository(self) -> str:
+        """The work repository: as configured, else one of the instance's own."""
+        return self.config.repo or str(self.config.state / "work.git")
 
     # ------------------------------------------------------------------ what a start needs
 
@@ -55,11 +69,9 @@ class Instance:
         places.prepare_state(self.config.state)
         places.prepare_socket_folder(self.config.socket)
         (self.config.state / "prompts").mkdir(mode=0o700, exist_ok=True)
-        url = self.config.repo
-        if url is None:
-            bare = self.config.state / "work.git"
-            self.git.make_bare(bare, self.config.branch)
-            url = str(bare)
+        url = self.repository
+        if self.config.repo is None:
+            self.git.make_bare(Path(url), self.config.branch)
         for seat in self.seats:
             if not (seat.workdir / ".git").exists():
                 say(f"cloning the work repository for {seat.name}")
@@ -106,6 +118,9 @@ class Instance:
             self.config.policy,
             viewer=self.viewer.session,
             foreign=(f"{self.config.name}-orchestrator",),
+            phases=self.phases,
+            identity=self.config.identity,
+            news=lambda: self.scout.latest() if self.scout else None,
         )
 
     def watchdog(
@@ -119,20 +134,24 @@ class Instance:
         """A watchdog over the real world. `supervising` False: it only carries out requests."""
         observer = self.observer()
         observer.supervising = supervising
+
+        def values(seat: Seat) -> Mapping[str, str]:
+            return self.prompt_values(seat, dog.memory.course)
+
         applier = Applier(
             observer,
             self.terminal,
             self.processes,
             self.store,
             self.prompts,
-            self.prompt_values,
+            values,
             answer,
             self.notify,
             viewer=self.viewer if supervising else None,
             log_keep=self.config.policy.log_keep,
         )
         events = EventLog(self.store, self.clock, self.config.mask.within, say)
-        return Watchdog(
+        dog = Watchdog(
             observer,
             applier,
             self.memory_file,
@@ -144,6 +163,19 @@ class Instance:
             self.troubles,
             say,
         )
+        if supervising:
+            self.scout = Scout(
+                self.mirror,
+                lambda: dog.memory.course.ledger.head,
+                self.waiter.ring,
+                self.config.policy.repo_poll,
+            )
+        return dog
+
+    def scout_out(self) -> None:
+        """Begin to look at the work repository."""
+        if self.scout is not None:
+            self.scout.start()
 
     @property
     def viewer(self) -> Launch:
@@ -158,16 +190,18 @@ class Instance:
     def watchdog_log(self) -> Path:
         return self.config.state / "logs" / "watchdog.log"
 
-    def prompt_values(self, seat: Seat) -> Mapping[str, str]:
+    def prompt_values(self, seat: Seat, course: Course) -> Mapping[str, str]:
         """What prompts can name."""
-        others = [s.name for s in self.seats if s.name != seat.name]
+        stands = briefing.values(course, self.phases)
+        plan = phases_file(self.config.root).parent / stands.get("plan_file", "plan.md")
         return {
+            **stands,
+            "plan_file": str(plan),
             "role": seat.name,
             "instance": self.config.name,
-            "phase": "1",
             "workdir": str(seat.workdir),
             "branch": self.config.branch,
-            "other_role": others[0] if others else "",
+            "other_role": "adversary" if seat.name == "builder" else "builder",
         }
 
     def notify(self, note: Notify) -> None:
@@ -186,7 +220,7 @@ class Instance:
         """Marks of what is read only at a start, by its name."""
         files = {
             "orch.toml": [self.config.file],
-            "phases.toml": [self.config.root / "plan" / "phases.toml"],
+            "phases.toml": [phases_file(self.config.root)],
             "the program": sorted(PACKAGE.rglob("*.py")),
         }
         return {what: tuple(map(_mark, paths)) for what, paths in files.items()}
@@ -194,6 +228,8 @@ class Instance:
     def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong with the supervision itself, besides what the watchdog notices."""
         found = [*self.store.troubles()]
+        if self.scout is not None and (trouble := self.scout.trouble()) is not None:
+            found.append(trouble)
         if self.boot_id() == "unknown":
             file = self.config.boot_id_file
             found.append(Trouble("boot id", f"can't read the boot id: {file}"))

@@ -20,7 +20,7 @@ from cc_ci_orch.core.text import span
 from cc_ci_orch.errors import NOT_RUNNING, OrchError, TryAgain, UsageError
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.records import EVENTS
-from cc_ci_orch.status import PhaseInfo, Reboots, SupervisorInfo, as_dict, iso, table
+from cc_ci_orch.status import Reboots, SupervisorInfo, as_dict, iso, phase_info, table
 from cc_ci_orch.watchdog import Watchdog
 
 FOLLOW_EVERY = 0.2
@@ -97,8 +97,7 @@ def state_of(
     troubles: list[Trouble],
 ) -> dict[str, Any]:
     """The state as `status --json` has it."""
-    state = "stopped" if memory.stopped else "running"
-    phase = PhaseInfo("1", "", 1, 1, state, False)
+    phase = phase_info(memory, instance.phases)
     value = as_dict(
         instance.config.name,
         instance.seats,

@@ -102,7 +102,7 @@ def _lifecycle(commands: Any) -> None:
         "--fresh", action="store_true", help="begin a new conversation with today's prompts"
     )
     watchdog = _command(
-        commands, "watchdog", "lifecycle:watchdog",
+        commands, "watchdog", "supervising:watchdog",
         "be the supervisor, in the foreground",
         "watchdog --once --dry-run",
     )  # fmt: skip
@@ -114,7 +114,7 @@ def _lifecycle(commands: Any) -> None:
     supervise.add_argument("roles", nargs="*")
     supervise.add_argument("--begin", action="store_true")
     supervise.add_argument("--guardian", type=int, help=SUPPRESS)
-    supervise.set_defaults(run="lifecycle:supervise", without_config=False)
+    supervise.set_defaults(run="supervising:supervise", without_config=False)
 
 
 def _looking(commands: Any) -> None:
@@ -188,6 +188,16 @@ def _steering(commands: Any) -> None:
         "hold builder",
     )  # fmt: skip
     hold.add_argument("role", metavar="ROLE")
+    phase = _command(
+        commands, "phase", "phases:phase",
+        "show or change the phase: list, set ID, advance, defer ID",
+        "phase set 2",
+    )  # fmt: skip
+    phase.add_argument(
+        "what", nargs="?", choices=("list", "set", "advance", "defer"), default="list",
+        help="what to do (default: list)",
+    )  # fmt: skip
+    phase.add_argument("id", nargs="?", metavar="ID", help="the phase, for set and defer")
     release = _command(commands, "release", "steering:release", "end a hold", "release builder")
     release.add_argument("role", metavar="ROLE")
 

@@ -20,12 +20,11 @@ T = TypeVar("T")
 
 def encode(value: Any) -> Any:
     """A JSON value for a dataclass instance and everything in it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: encode(getattr(value, f.name))
-            for f in fields(value)
-            if not f.metadata.get("volatile")
-        }
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if is_dataclass(kind):
+        return {name: encode(getattr(value, name)) for name in _stored(kind)}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
@@ -35,6 +34,19 @@ def encode(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(encode(item) for item in value)
     return value
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str})
+
+
+_STORED: dict[type, tuple[str, ...]] = {}
+
+
+def _stored(cls: type) -> tuple[str, ...]:
+    """The names of the fields that are written down, looked up once a class."""
+    if cls not in _STORED:
+        _STORED[cls] = tuple(f.name for f in fields(cls) if not f.metadata.get("volatile"))
+    return _STORED[cls]
 
 
 def decode(cls: type[T], value: object) -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import healing, liveness, replacing, requests, session
+from cc_ci_orch.core import course, healing, liveness, requests, session, starting
 from cc_ci_orch.core.actions import EndServer, Notify, ShowLog
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
@@ -17,6 +17,7 @@ from cc_ci_orch.core.model import (
     Mark,
     Memory,
     Outcome,
+    PhaseState,
     RoleMemory,
     RoleSpec,
     Rung,
@@ -43,7 +44,9 @@ def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
     decision = _take_outcomes(decision, snapshot, at)
     decision = _take_troubles(decision, snapshot)
     decision = requests.take(decision, snapshot)
+    decision = course.follow(decision, snapshot)
     decision = _step_roles(decision, snapshot, at)
+    decision = course.drain(decision, snapshot, policy)
     decision = _show_log(decision, snapshot)
     decision = _finish_stop(decision, snapshot)
     decision = requests.answer(decision, snapshot)
@@ -57,7 +60,10 @@ def _through_time(snapshot: Snapshot, memory: Memory, policy: Policy) -> Memory:
     """Another boot makes every mono time meaningless; a gap between ticks ages nothing."""
     if memory.boot_id != snapshot.boot_id:
         roles = {name: _after_boot(mem, snapshot) for name, mem in memory.roles.items()}
-        return replace(memory, boot_id=snapshot.boot_id, roles=roles, viewer_retry_at=0.0)
+        fresh = replace(memory.course, since=snapshot.mono)
+        return replace(
+            memory, boot_id=snapshot.boot_id, roles=roles, viewer_retry_at=0.0, course=fresh
+        )
     unseen = snapshot.mono - memory.last_tick - max(3 * policy.poll, MAX_CREDITED_GAP)
     if unseen <= 0:
         return memory
@@ -75,6 +81,7 @@ def _after_boot(mem: RoleMemory, snapshot: Snapshot) -> RoleMemory:
         conversation_backend=mem.conversation_backend,
         begun=mem.begun,
         restarts=mem.restarts,
+        inbox=mem.inbox,
         mode=Then.RESUME,
         since=snapshot.mono,
         since_wall=snapshot.wall,
@@ -113,10 +120,10 @@ def _take_outcomes(decision: Decision, snapshot: Snapshot, at: Moment) -> Decisi
 def _take_outcome(mem: RoleMemory, outcome: Outcome, spec: RoleSpec, at: Moment) -> Step:
     match outcome.action:
         case "StartSession" if outcome.ok:
-            process = outcome.process or replacing.UNSEEN
-            return Step(replacing.begin_process(mem, process, at.now))
+            process = outcome.process or starting.UNSEEN
+            return Step(starting.begin_process(mem, process, at.now, outcome.log))
         case "StartSession":
-            return replacing.start_failed(mem, spec, at, outcome.detail)
+            return starting.start_failed(mem, spec, at, outcome.detail)
         case "AskExit" if outcome.skipped and mem.ending is not None and mem.ending.checked:
             rung = healing.rung_below(mem.rung)
             return Step(replace(mem, ending=None, rung=rung, rung_at=at.now))
@@ -155,14 +162,19 @@ def _take_troubles(decision: Decision, snapshot: Snapshot) -> Decision:
 def _step_roles(decision: Decision, snapshot: Snapshot, at: Moment) -> Decision:
     """Each role by itself; only the number of simultaneous starts is shared."""
     free = at.policy.start_burst - _starting(decision, snapshot)
+    working = decision.memory.course.state is PhaseState.RUNNING
+    turn = decision.memory.course.turn if snapshot.phases else snapshot.turn
+    complete = decision.memory.course.state is PhaseState.COMPLETE
+    rest = "all phases are complete" if complete else ""
     for spec in snapshot.roles:
         view = _view(snapshot, spec)
-        on_turn = not spec.has_turn or spec.name in snapshot.turn
+        on_turn = spec.name in turn or (not spec.has_turn and working)
         mem = _note_turn(decision.role(spec.name), on_turn, at.now)
         if mem.ending is None and decision.memory.stopped:
             mem = _at_rest(mem, view, snapshot)
-        if mem.ending is None and (decision.memory.stopped or not snapshot.supervising):
-            decision = decision.with_role(spec.name, _only_judge(mem, view, spec, at))
+        idle = decision.memory.stopped or not working or not snapshot.supervising
+        if mem.ending is None and idle:
+            decision = decision.with_role(spec.name, _only_judge(mem, view, spec, at, rest))
             continue
         result = session.step(view, mem, spec, at, may_start=free > 0)
         free -= result.mem.starting and not mem.starting
@@ -182,12 +194,16 @@ def _at_rest(mem: RoleMemory, view: SessionView, snapshot: Snapshot) -> RoleMemo
     return replace(mem, ending=Ending(Then.STAY_DOWN, why, STOP_GRACE, "operator", checked=False))
 
 
-def _only_judge(mem: RoleMemory, view: SessionView, spec: RoleSpec, at: Moment) -> RoleMemory:
-    """What is seen of a role for which nothing is to be done."""
+def _only_judge(
+    mem: RoleMemory, view: SessionView, spec: RoleSpec, at: Moment, why: str
+) -> RoleMemory:
+    """What is seen of a role for which nothing is to be done, `why` ever that is."""
+    mem = liveness.take_in(view, mem, spec, at.now)
     found = liveness.judge(view, mem, spec, at.policy, at.now)
     if found.liveness is not mem.liveness:
         mem = replace(mem, liveness=found.liveness, since=at.now, since_wall=at.wall)
-    return replace(mem, reason=found.reason, evidence=found.evidence)
+    reason = why or found.reason
+    return replace(mem, reason=reason, evidence=found.evidence, next_step="", next_at=None)
 
 
 def _view(snapshot: Snapshot, spec: RoleSpec) -> SessionView:
@@ -241,11 +257,14 @@ def _finish_stop(decision: Decision, snapshot: Snapshot) -> Decision:
     if memory.stop_by is None:
         memory = replace(memory, stop_by=snapshot.mono + STOP_GRACE + STOP_MARGIN)
         decision = replace(decision, memory=memory)
-    deaf = snapshot.terminal is Seen.UNKNOWN
-    if deaf and snapshot.mono < (memory.stop_by or 0.0):
-        return decision
-    if not deaf and any(mem.ending for mem in memory.roles.values()):
+    if snapshot.terminal is Seen.UNKNOWN:
+        wait = snapshot.keep_terminal or snapshot.mono < (memory.stop_by or 0.0)
+    else:
+        wait = any(mem.ending for mem in memory.roles.values())
+    if wait:
         return decision
     if snapshot.terminal is not Seen.ABSENT and not snapshot.keep_terminal:
         return decision.then(EndServer()).wake_by(snapshot.mono + 0.5)
+    if not snapshot.keep_terminal:  # a server without any session looks like none
+        decision = decision.then(EndServer())
     return replace(decision, finished=True)

@@ -50,7 +50,7 @@ TEXTS: Mapping[tuple[Kind, str], str] = {
     ),
     (Kind.VERDICT, Word.FAIL): (
         "gate {gate} of phase {phase} failed {where}. Read why in REVIEW.md, fix it and claim "
-        "the next attempt in STATUS.md: {gate}: CLAIMED #{again}."
+        "the next attempt in STATUS.md: {gate}: CLAIMED #{again} or higher."
     ),
     (Kind.DONE, Word.DONE): (
         "phase {phase} is said to be DONE {where}. Do the final review and write its result "
@@ -62,7 +62,7 @@ TEXTS: Mapping[tuple[Kind, str], str] = {
     ),
     (Kind.REVIEW, Word.FAIL): (
         "the final review of phase {phase} failed {where}. Read why in REVIEW.md, fix it and "
-        "say so in STATUS.md: phase: DONE #{again}."
+        "say so in STATUS.md: phase: DONE #{again} or higher."
     ),
     (Kind.BLOCKED, BUILDER): (
         "the builder is BLOCKED in phase {phase} {where}. Read why in STATUS.md and see to it."
@@ -101,7 +101,7 @@ class Handoff:
     attempt: int = 1
     word: Word | None = None
     answers: int = 0
-    """For a verdict: the attempt of the claim that it answers."""
+    """For a verdict: how many claims it answers; one that answers one more is a new change."""
     by: str = ""
     """Who broke the rules; empty for anyone but the three roles."""
     file: File | None = None
@@ -135,7 +135,7 @@ class Handoff:
             gate=self.gate,
             phase=self.phase,
             attempt=self.attempt,
-            again=max(self.attempt, self.answers) + 1,
+            again=self.attempt + 1,
             commit=self.commit[:7],
             where=f"(attempt {self.attempt}, commit {self.commit[:7]})",
             by=f"the {self.by}" if self.by else "someone else",
@@ -166,13 +166,10 @@ def handoffs(
     those that already have a number. A phase that is now complete hands nothing off."""
     if after.complete:
         return ()
-    numbers = set(known)
-    found: list[Handoff] = []
-    for handoff in (*_broken(violations, after, entry), *_changes(before, after, entry)):
-        if handoff.key not in numbers:
-            numbers.add(handoff.key)
-            found.append(replace(handoff, number=next_number + len(found)))
-    return tuple(found)
+    keys = frozenset(known)
+    changes = (*_broken(violations, after, entry), *_changes(before, after, entry))
+    new = [handoff for handoff in changes if handoff.key not in keys]
+    return tuple(replace(handoff, number=number) for number, handoff in enumerate(new, next_number))
 
 
 def _broken(violations: Iterable[Violation], after: Standing, entry: int) -> Iterator[Handoff]:

@@ -82,9 +82,10 @@ def count_restart(mem: RoleMemory, policy: Policy, now: float) -> RoleMemory:
 
 def count_failed_start(mem: RoleMemory, policy: Policy, now: float) -> RoleMemory:
     """A start that came to nothing: it counts like the replacement that it was to be."""
-    if not mem.died_at:  # else it was counted when it was tried
-        mem = replace(mem, restart_times=(*recent_restarts(mem, policy, now), now))
-    return schedule(replace(mem, deaths=max(mem.deaths, 1)), policy, now)
+    mem = schedule(replace(mem, deaths=max(mem.deaths, 1)), policy, now)
+    if mem.died_at or mem.gave_up:  # it was counted when it was tried
+        return mem
+    return replace(mem, restart_times=(*recent_restarts(mem, policy, now), now))
 
 
 def next_rung(mem: RoleMemory, policy: Policy) -> tuple[Rung, float]:
@@ -100,7 +101,7 @@ def next_rung(mem: RoleMemory, policy: Policy) -> tuple[Rung, float]:
             return Rung.RENEWED, mem.since
         case Rung.RENEWED:
             return Rung.GAVE_UP, mem.since
-        case Rung.GAVE_UP:
+        case _:  # given up
             return Rung.NUDGED, mem.rung_at + policy.cooldown
 
 

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from cc_ci_orch.core.lines import NOTHING, Record, carry, chosen, entries_of, say
+from cc_ci_orch.core.lines import NOTHING, Line, Record, carry, chosen, entries_of, say
 from cc_ci_orch.core.protocol import Entry, File, Word, key_of, parse
 
 BUILDER = "builder"
@@ -293,4 +293,5 @@ def _kept(old: Record, new: Record) -> Record:
     seen = old.past | {entry.line for entry in old.said}
     fresh: tuple[Entry, ...] = tuple(e for e in new.said if e.line not in seen)
     record = say(old, old.said + fresh, new.changed, new.since) if fresh else old
-    return carry(record, [], entries_of(new.lines), fresh=False)
+    own = replace(record, lines=tuple(Line(entry, True) for entry in record.said))
+    return carry(record, [own], entries_of(new.lines), fresh=False)

@@ -77,10 +77,12 @@ def say(record: Record, said: tuple[Entry, ...], order: int, commit: str) -> Rec
 def carry(
     base: Record, records: Sequence[Record], entries: tuple[Entry, ...], fresh: bool
 ) -> Record:
-    """`base` with the lines that now stand in the file: clean are those that were said or
-    clean before, not clean those that were not; a line that wasn't there is as `fresh` says."""
-    sources = [_origins([Line(entry, True) for entry in base.said], entries)]
-    sources += [_origins(record.lines, entries) for record in records]
+    """`base` with the lines that now stand in the file: clean are those that were clean before,
+    not clean those that were not; a line that wasn't there is as `fresh` says. If all that was
+    said stands there again, it is clean, whatever had been done to it in between."""
+    sources = [_origins(record.lines, entries) for record in records]
+    if _in_order(base.said, entries):
+        sources.append(_origins([Line(entry, True) for entry in base.said], entries))
     lines = []
     for i, entry in enumerate(entries):
         origins = [source[i] for source in sources]
@@ -101,11 +103,16 @@ def _origins(old: Sequence[Line], new: Sequence[Entry]) -> list[bool | None]:
     between = old[head : len(old) - tail]
     origin: dict[Entry, bool] = {line.entry: True for line in between}
     origin.update({line.entry: False for line in between if not line.clean})
-    remaining = iter(entries_of(between))
-    if not all(entry in remaining for entry in middle if origin.get(entry)):
+    if not _in_order([entry for entry in middle if origin.get(entry)], entries_of(between)):
         origin = {entry: clean for entry, clean in origin.items() if not clean}
     return [
         *(line.clean for line in old[:head]),
         *(origin.get(entry) for entry in middle),
         *(line.clean for line in old[len(old) - tail :]),
     ]
+
+
+def _in_order(some: Iterable[Entry], all_: Iterable[Entry]) -> bool:
+    """Whether those are among these, in the same order."""
+    remaining = iter(all_)
+    return all(entry in remaining for entry in some)

@@ -83,7 +83,7 @@ def take_in(view: SessionView, mem: RoleMemory, spec: RoleSpec, now: float) -> R
     mem = _take_cpu(view, mem, spec, now, moved)
     mem = _take_retry(view.account, mem, now, moved)
     if COMMITS in moved:
-        mem = replace(mem, idle_nudges=0)
+        mem = replace(mem, idle_nudges=0, quiet_from=now)
     if moved:
         mem = replace(mem, progress_at=now, progress_by=moved[0])
     return mem

@@ -16,6 +16,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from cc_ci_orch.core.events import Event
+from cc_ci_orch.core.handoff import Handoff
+from cc_ci_orch.core.ledger import Ledger
+from cc_ci_orch.core.news import News
+from cc_ci_orch.core.phases import PhaseSpec
+
 
 class Liveness(StrEnum):
     """What a session is doing, as judged from evidence (`core/liveness.py`)."""
@@ -170,6 +176,8 @@ class Request:
     text: str = ""
     fresh: bool = False
     grace: float = 10.0
+    phase: str = ""
+    """start: the phase to begin at. phase: the one that `text` (set, defer) is about."""
     everything: bool = False
     """stop: the whole instance. start: nothing of the instance ran before."""
 
@@ -183,6 +191,8 @@ class Outcome:
     ok: bool
     detail: str = ""
     process: ProcessId | None = None
+    log: FileStamp | None = None
+    """What the log was before the start: all that comes is the new process's."""
     echo: int = 0
     """Bytes that the terminal itself echoes of what was typed: no sign of the program's life."""
     skipped: bool = False
@@ -213,7 +223,11 @@ class Snapshot:
     requests: tuple[Request, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     turn: frozenset[str] = frozenset()
-    """The roles that are expected to act now."""
+    """The roles that are expected to act now, where there is no plan to tell."""
+    phases: tuple[PhaseSpec, ...] = ()
+    identity: str = ""
+    """The name in the author identities of the roles."""
+    news: News | None = None
     viewer: Seen = Seen.UNKNOWN
     """The session that only shows the watchdog's log."""
     supervising: bool = True
@@ -255,6 +269,8 @@ class Prompt:
 
     kind: PromptKind
     text: str = ""
+    more: str = ""
+    """What stands below the template: hand-offs that wait for the role."""
 
 
 class Then(StrEnum):
@@ -273,6 +289,12 @@ class Typing:
     why: str
     by: str = "watchdog"
     request: int | None = None
+    handoffs: tuple[str, ...] = ()
+    """Names of the hand-offs in it; out of the inbox once it is proved."""
+    given: bool = False
+    """It stands on the command line of the process, so nothing is typed."""
+    weak: bool = False
+    """A hand-off to a program that proves nothing: that it lives on must do."""
     silent: bool = False
     """The first prompt of a process: part of its start, not an event of its own."""
     sent_at: float | None = None
@@ -356,6 +378,11 @@ class RoleMemory:
     retrying_at: float | None = None
     """Since when it has been retrying, with nothing but further tries in between."""
 
+    # hand-offs that are not proved to be delivered
+    inbox: tuple[Handoff, ...] = ()
+    inbox_retry_at: float = 0.0
+    inbox_tries: int = 0
+
     # the judgement
     liveness: Liveness = Liveness.ABSENT
     since: float = 0.0
@@ -395,6 +422,39 @@ class RoleMemory:
     exit: ExitStatus | None = None
 
 
+class PhaseState(StrEnum):
+    """What a phase does (`core/course.py`)."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where in the plan the instance stands, and all that was said in the work repository."""
+
+    phase: str = ""
+    """Empty before the first start."""
+    entry: int = 0
+    """Counts the phases entered; a phase entered again is another entry."""
+    state: PhaseState = PhaseState.RUNNING
+    since: float = 0.0
+    """When draining began (mono)."""
+    goal: str = ""
+    """While draining: the phase that comes next; empty where none is left."""
+    completed: bool = False
+    by: str = "watchdog"
+    waiting_for: str = ""
+    deferred: frozenset[str] = frozenset()
+    """By a person, besides those that the plan defers."""
+    turn: frozenset[str] = frozenset()
+    ledger: Ledger = field(default_factory=Ledger)
+    next_handoff: int = 1
+    known: tuple[str, ...] = ()
+    """Keys of the hand-offs of this entry."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """What the watchdog carries from tick to tick, and over its own death."""
@@ -408,5 +468,11 @@ class Memory:
     """When (mono) a stop goes on although tmux doesn't answer."""
     waiting: tuple[Request, ...] = field(default=(), metadata={"volatile": True})
     """Requests that are not answered yet."""
+    course: Course = field(default_factory=Course)
+    told: int = 0
+    """Events that `decide` has brought forth so far."""
+    outbox: tuple[Event, ...] = ()
+    """The newest of them: written down with the memory, before they are written as events, so
+    that a crash in between neither loses nor doubles one."""
     viewer_retry_at: float = 0.0
     troubles: tuple[Trouble, ...] = ()

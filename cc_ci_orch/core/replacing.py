@@ -8,63 +8,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import healing
+from cc_ci_orch.core import healing, starting
 from cc_ci_orch.core.actions import (
     AskExit,
     Close,
     Expect,
     Kill,
-    Notify,
-    StartSession,
     Terminate,
 )
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
     Ending,
     ProcessId,
-    Prompt,
-    PromptKind,
     RoleMemory,
     RoleSpec,
     Rung,
     Seen,
     SessionView,
     Then,
-    Typing,
     Wanted,
 )
 from cc_ci_orch.core.policy import START_SETTLE, START_TIMEOUT
 from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
 from cc_ci_orch.core.text import span
-
-
-UNSEEN = ProcessId(0, 0)
-"""A process that was started, and gone before anybody saw it: its death will be noticed."""
-
-
-def begin_process(mem: RoleMemory, process: ProcessId | None, now: float) -> RoleMemory:
-    """The memory of a role whose new process is alive from now on."""
-    return replace(
-        mem,
-        process=process,
-        started_at=now,
-        starting=False,
-        mode=None,
-        next_attempt=None,
-        exit=None,
-        begun=True,
-        progress_at=None,
-        marks={},
-        cpu=None,
-        log=None,
-        log_at=now,
-        echo=0,
-        retrying_at=None,
-        interrupting=None,
-        idle_nudges=0,
-        nudged_at=None,
-    )
-
 
 # ------------------------------------------------------------------------- ending a process
 
@@ -97,7 +63,7 @@ def go_on(
         mem = healing.count_restart(mem, at.policy, at.now)
     else:
         mem = replace(mem, restarts=mem.restarts + 1)
-    return _start(replace(result, mem=mem), spec, at, ending.why, ending.by)
+    return starting.start(replace(result, mem=mem), spec, at, ending.why, ending.by)
 
 
 def _press_on(
@@ -169,7 +135,7 @@ def dead(view: SessionView, result: Step, spec: RoleSpec, at: Moment, *, may_sta
         due = mem.starting_at + START_TIMEOUT
         if at.now < due:
             return result.plan("hear of its start", due)
-        failed = start_failed(mem, spec, at, "nothing was heard of its start")
+        failed = starting.start_failed(mem, spec, at, "nothing was heard of its start")
         return replace(failed, events=result.events + failed.events)
     if mem.wanted is Wanted.DOWN:
         if view.presence is Seen.PRESENT:
@@ -191,7 +157,9 @@ def dead(view: SessionView, result: Step, spec: RoleSpec, at: Moment, *, may_sta
     if mem.died_at:
         mem = healing.count_restart(mem, at.policy, at.now)
     why = f"its process ended with {mem.exit}" if mem.exit else "it has no process"
-    return _start(replace(result, mem=replace(mem, gave_up=False)), spec, at, why, "watchdog")
+    return starting.start(
+        replace(result, mem=replace(mem, gave_up=False)), spec, at, why, "watchdog"
+    )
 
 
 def _account_for_death(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
@@ -210,91 +178,5 @@ def _account_for_death(view: SessionView, result: Step, spec: RoleSpec, at: Mome
     )
     result = replace(result, mem=mem).record(exited)
     if mem.gave_up:
-        result = gave_up(result, spec, at, "it keeps ending (a crash loop)")
+        result = starting.gave_up(result, spec, at, "it keeps ending (a crash loop)")
     return result
-
-
-def _start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
-    """Start the role's process, resuming its conversation where that can be done."""
-    mem = result.mem
-    same_backend = mem.conversation_backend == spec.backend
-    keep = mem.mode is not Then.RENEW and mem.conversation is not None and same_backend
-    replaced = mem.died_at > 0
-    lost = mem.conversation if mem.mode is Then.RENEW and by == "watchdog" else None
-    if not keep:
-        mem = replace(
-            mem,
-            conversation=new_conversation(at.entropy, spec.name),
-            conversation_backend=spec.backend,
-            begun=False,
-        )
-    conversation = mem.conversation or ""
-    resume = keep and mem.begun and spec.resumable
-    if resume:
-        prompt = Prompt(PromptKind.RESUME)
-    elif replaced and by == "watchdog":
-        prompt = Prompt(PromptKind.HANDOVER)
-    else:
-        prompt = Prompt(PromptKind.KICKOFF)
-    # Once it has been tried the conversation may exist, whatever becomes of us meanwhile.
-    mem = replace(mem, starting=True, starting_at=at.now, resumed=resume, begun=True, typing=None)
-    if spec.types_first:
-        mem = replace(mem, typing=Typing(prompt, "its first prompt", silent=True))
-    healed = replaced and by == "watchdog"
-    event = Event(
-        Name.SESSION_HEALED if healed else Name.SESSION_STARTED,
-        f"{why}; its conversation is lost, a fresh one begins" if lost else why,
-        role=spec.name,
-        by=by,
-        evidence={
-            "conversation": conversation,
-            "resumed": resume,
-            "lost_conversation": lost,
-            "down_s": round(at.now - mem.died_at, 3) if replaced else None,
-            "restarts": mem.restarts,
-        },
-    )
-    action = StartSession(
-        spec.name, mem.mode or Then.RESUME, conversation, resume, prompt, why, event
-    )
-    return replace(result, mem=mem).then(action)
-
-
-def new_conversation(entropy: int, role: str) -> str:
-    """A fresh UUID (version 4) from the tick's random bits; each role gets its own."""
-    mixed = entropy
-    for char in role:
-        mixed = (mixed * 1_000_003 + ord(char)) % (1 << 128)
-    text = f"{mixed:032x}"
-    variant = "89ab"[int(text[16], 16) % 4]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
-
-
-def start_failed(mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str) -> Step:
-    """It could not be started: account for that, and say it."""
-    first = mem.deaths == 0
-    mem = replace(
-        mem,
-        starting=False,
-        typing=None,
-        mode=mem.mode or Then.RESUME,
-        begun=mem.begun and mem.resumed,
-    )
-    why = f"can't start {spec.name}: {detail}"
-    result = Step(healing.count_failed_start(mem, at.policy, at.now)).record(
-        Event(Name.TROUBLE, why, role=spec.name)
-    )
-    if result.mem.gave_up:
-        return gave_up(result, spec, at, why)
-    if first:
-        result = result.then(Notify(f"start:{spec.name}", "trouble", why, spec.name))
-    return result
-
-
-def gave_up(result: Step, spec: RoleSpec, at: Moment, why: str) -> Step:
-    text = f"{why}; trying again in {span(at.policy.cooldown)}"
-    event = Event(
-        Name.SESSION_GAVE_UP, text, role=spec.name, evidence={"signals": result.mem.evidence}
-    )
-    result = replace(result, mem=replace(result.mem, gave_up=True)).record(event)
-    return result.then(Notify(f"gave up:{spec.name}", f"gave up on {spec.name}", text, spec.name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import typing_in
+from cc_ci_orch.core import course, typing_in
 from cc_ci_orch.core.actions import Reply
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
@@ -43,7 +43,10 @@ def take(decision: Decision, snapshot: Snapshot) -> Decision:
                 decision = _restart(decision, request, snapshot)
             case "hold" | "release":
                 decision = _hold(decision, request, snapshot)
-            case _:
+            case "phase":
+                decision, text = course.change(decision, snapshot, request.text, request.phase)
+                decision = decision.then(Reply(request.id, DONE, text))
+            case _:  # a nudge
                 decision = _wait(decision, request)
     return _nudge_waiting(decision, snapshot)
 
@@ -55,8 +58,11 @@ def _wrong(request: Request, snapshot: Snapshot) -> str | None:
         return f"no such role: {', '.join(sorted(strange))}"
     if request.kind == "nudge" and len(request.roles) != 1:
         return "a nudge goes to one role"
-    if request.kind == "phase":
-        return "phases aren't handled here"
+    known = {phase.id for phase in snapshot.phases}
+    if request.kind == "phase" and request.text not in ("set", "advance", "defer"):
+        return f"can't change the phase: {request.text!r}: accepted: set, advance, defer"
+    if request.phase and request.phase not in known:
+        return f"no such phase: {request.phase!r}: accepted: {', '.join(sorted(known))}"
     return None
 
 
@@ -89,8 +95,8 @@ def _start(decision: Decision, request: Request, snapshot: Snapshot) -> Decision
             mem = fresh_start(mem, snapshot)
         mem = replace(mem, wanted=Wanted.UP, kept_down=False)
         decision = decision.with_role(spec.name, mem)
-    memory = replace(decision.memory, stopped=False, stop_by=None)
-    decision = replace(decision, memory=memory)
+    memory = replace(decision.memory, stopped=False, stop_by=None, viewer_retry_at=0.0)
+    decision = course.begin(replace(decision, memory=memory), snapshot, request.phase)
     held = [n for n in _names(request, snapshot) if decision.role(n).held]
     but = f"; held, so left alone: {', '.join(held)}" if held else ""
     return decision.then(Reply(request.id, DONE, f"starting{but}"))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import healing, liveness, prodding, replacing, typing_in
+from cc_ci_orch.core import healing, inbox, liveness, prodding, replacing, starting, typing_in
 from cc_ci_orch.core.actions import ArmPipe, Notify, Press, RotateLog
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.liveness import Judgement
@@ -53,7 +53,7 @@ def step(
     mem = result.mem
     if _typed_for_nobody(mem, there=there, strange=strange):
         why = mem.ending.why if mem.ending is not None else "its process ended"
-        result = typing_in.drop(result, spec.name, why)
+        result = typing_in.drop(result, spec.name, why, at.now)
     if mem.ending is not None:
         return replacing.go_on(view, result, mem.ending, spec, at, may_start=may_start)
     if not there:
@@ -70,7 +70,7 @@ def _adopt(view: SessionView, mem: RoleMemory, at: Moment) -> RoleMemory:
     ending = mem.ending
     if ending is not None:
         ending = None if ending.checked else replace(ending, asked_at=None, termed=False)
-    return replacing.begin_process(replace(mem, ending=ending), view.process, at.now)
+    return starting.begin_process(replace(mem, ending=ending), view.process, at.now)
 
 
 def _typed_for_nobody(mem: RoleMemory, *, there: bool, strange: bool) -> bool:
@@ -141,7 +141,7 @@ def _alive(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
     typing = mem.typing
     unsent = typing is None or (typing.sent_at is None and typing.request is None)
     if mem.held:
-        result = result if unsent else typing_in.drop(result, spec.name, "it is held")
+        result = result if unsent else typing_in.drop(result, spec.name, "it is held", at.now)
         return _housekeep(view, result, spec, at)
     if unsent and view.typed_ago is not None and view.typed_ago < at.policy.operator_grace:
         free = at.now + at.policy.operator_grace - view.typed_ago
@@ -150,6 +150,10 @@ def _alive(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
         return typing_in.go_on(view, result, typing, spec.name, at)
     if mem.interrupting is not None:
         return _go_on_interrupting(view, result, mem.interrupting, spec, at)
+    if inbox.ready(view, mem, spec, at.now):
+        letter = inbox.typing(mem, spec)
+        result = replace(result, mem=replace(mem, typing=letter))
+        return typing_in.go_on(view, result, letter, spec.name, at)
     result = _by_liveness(view, result, spec, at)
     return result if _acts(result) else _housekeep(view, result, spec, at)
 
@@ -205,7 +209,7 @@ def _climb(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
             )
             return _go_on_interrupting(view, result, begun, spec, at)
         case Rung.GAVE_UP:
-            return replacing.gave_up(result, spec, at, mem.reason)
+            return starting.gave_up(result, spec, at, mem.reason)
         case _:
             return _heal(view, result, rung, spec, at)
 
@@ -223,7 +227,7 @@ def _heal(view: SessionView, result: Step, rung: Rung, spec: RoleSpec, at: Momen
     mem = result.mem
     if len(healing.recent_restarts(mem, at.policy, at.now)) >= at.policy.max_restarts:
         mem = replace(mem, rung=Rung.GAVE_UP, restart_times=())
-        return replacing.gave_up(
+        return starting.gave_up(
             replace(result, mem=mem), spec, at, "it was replaced too often (a crash loop)"
         )
     then = Then.RESUME if rung is Rung.RESUMED else Then.RENEW

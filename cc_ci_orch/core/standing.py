@@ -45,7 +45,7 @@ class Gate:
     verdict: Say | None = None
     """The newest verdict that answers a claim."""
     answers: int = 0
-    """The highest attempt that it answers."""
+    """How many of the claims that were ever made it answers."""
     passed: bool = False
 
 
@@ -98,24 +98,24 @@ def _gate(ledger: Ledger, phase: str, gate: str, claiming: Word) -> Gate:
     made = ledger.claims.get(key_of(phase, gate), ())
     claim = status.newest if status.newest and status.newest.word is claiming else None
     last = newest(entry for entry in review.said if entry.word is not Word.BLOCKED)
-    answers = _answers(last, review, made)
-    is_open = claim is not None and answers < claim.attempt
-    counts = last if answers and last is review.newest else None
+    answered = _answered(last, review, made)
+    is_open = claim is not None and claim.attempt not in answered
+    counts = last if answered and last is review.newest else None
     return Gate(
         id=gate,
         claim=_say(claim, status),
         open=is_open,
         verdict=_say(counts, review),
-        answers=answers,
+        answers=len(answered),
         passed=counts is not None and counts.word is Word.PASS and not is_open,
     )
 
 
-def _answers(verdict: Entry | None, review: Record, made: Iterable[Claim]) -> int:
+def _answered(verdict: Entry | None, review: Record, made: Iterable[Claim]) -> set[int]:
+    """The attempts that the gate's newest verdict answers; no older one answers more."""
     if verdict is None:
-        return 0
-    answered = [c.attempt for c in made if c.attempt <= verdict.attempt and c.order < review.held]
-    return max(answered, default=0)
+        return set()
+    return {c.attempt for c in made if c.attempt <= verdict.attempt and c.order < review.held}
 
 
 def _say(entry: Entry | None, record: Record) -> Say | None:

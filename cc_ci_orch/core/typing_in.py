@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cc_ci_orch.core import inbox
 from cc_ci_orch.core.actions import Press, Reply, Type
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Prompt, PromptKind, SessionView, Typing
@@ -19,20 +20,25 @@ from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
 def go_on(view: SessionView, result: Step, typing: Typing, role: str, at: Moment) -> Step:
     """Send it, or look for its proof, or press Enter again, or give it up."""
     assert view.process is not None
+    if typing.sent_at is None and typing.given:
+        mem = replace(result.mem, typing=replace(typing, sent_at=at.now))
+        return replace(result, mem=mem).wake_by(at.now + at.policy.submit_wait)
     if typing.sent_at is None:
         return _send(view, result, typing, role, at)
     if typing.trouble:
-        return failed(result, role, typing, typing.trouble)
-    if _proved(view, typing):
-        return _done(result, role, typing, True, "the submission is proved")
+        return failed(result, role, typing, typing.trouble, at.now)
+    if not typing.given and _proved(view, typing):
+        return _done(result, role, typing, True, "the submission is proved", at.now)
     if at.now - typing.sent_at < at.policy.submit_wait:
         return result.wake_by(at.now + LOOK_EVERY)
+    if typing.given or typing.weak:
+        return _done(result, role, typing, True, "it was given, and the agent lives", at.now)
     if typing.enters < ENTER_TRIES:
         again = replace(typing, sent_at=at.now, enters=typing.enters + 1)
         mem = replace(result.mem, typing=again)
         press = Press(role, ("Enter",), view.process)
         return replace(result, mem=mem).then(press).wake_by(at.now + LOOK_EVERY)
-    return failed(result, role, typing, "no sign that it was submitted")
+    return failed(result, role, typing, "no sign that it was submitted", at.now)
 
 
 def _send(view: SessionView, result: Step, typing: Typing, role: str, at: Moment) -> Step:
@@ -60,7 +66,7 @@ def _proved(view: SessionView, typing: Typing) -> bool:
     return view.log is not None and view.log_counts and view.log.size > typing.log_size
 
 
-def drop(result: Step, role: str, why: str) -> Step:
+def drop(result: Step, role: str, why: str, now: float) -> Step:
     """Whatever is on its way has nowhere to arrive any more. Whoever asked for it is told."""
     typing = result.mem.typing
     if typing is None:
@@ -68,16 +74,18 @@ def drop(result: Step, role: str, why: str) -> Step:
     if typing.silent or typing.sent_at is None:
         result = replace(result, mem=replace(result.mem, typing=None))
         return _answer(result, role, typing, False, why)
-    return failed(result, role, typing, why)
+    return failed(result, role, typing, why, now)
 
 
-def failed(result: Step, role: str, typing: Typing, why: str) -> Step:
+def failed(result: Step, role: str, typing: Typing, why: str, now: float) -> Step:
     """It isn't known to have arrived, and it is not tried any further."""
-    return _done(result, role, typing, False, why)
+    return _done(result, role, typing, False, why, now)
 
 
-def _done(result: Step, role: str, typing: Typing, proved: bool, why: str) -> Step:
-    mem = replace(result.mem, typing=None)
+def _done(result: Step, role: str, typing: Typing, proved: bool, why: str, now: float) -> Step:
+    result = replace(result, mem=replace(result.mem, typing=None))
+    if typing.handoffs:
+        result = inbox.settle(result, typing, proved, why, now)
     event = Event(
         Name.SESSION_NUDGED,
         typing.why if proved else f"{typing.why}: {why}",
@@ -86,8 +94,7 @@ def _done(result: Step, role: str, typing: Typing, proved: bool, why: str) -> St
         proved=proved,
         evidence={"prompt": str(typing.prompt.kind), "enters": typing.enters},
     )
-    result = replace(result, mem=mem)
-    if not (typing.silent and proved):
+    if not (typing.handoffs or (typing.silent and proved)):
         result = result.record(event)
     return _answer(result, role, typing, proved, why).wake_by(0.0)
 

@@ -138,6 +138,7 @@ class Applier:
         """End what is left of the last process, then start the next one."""
         seat = self._seat(action.role)
         self._end_tree(seat, None)
+        log = self._files.stamp(seat.log) or FileStamp(0, 0)
         prompt = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
         prompt = seat.backend.typeable(prompt)
         launch = seat.launch(
@@ -149,7 +150,7 @@ class Applier:
         )
         pid = self._terminal.start(launch)
         process = self._processes.identify(pid) or ProcessId(pid, 0)
-        return Outcome(action.role, "StartSession", ok=True, process=process)
+        return Outcome(action.role, "StartSession", ok=True, process=process, log=log)
 
     def _write_prompt(self, seat: Seat, prompt: str) -> Path:
         """Where the prompt can be read; on a full disk the last one stays."""

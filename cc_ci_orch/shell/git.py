@@ -7,12 +7,12 @@ repository says is untrusted: names are passed after `--`, and no hook of ours r
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cc_ci_orch.errors import OrchError
 from cc_ci_orch.shell.ports import CannotTell
-from cc_ci_orch.shell.run import Done, run
+from cc_ci_orch.shell.run import Done, run, run_head
 
 TIMEOUT = 30.0
 """Seconds for a look at a remote: a slow network is no trouble, a dead one must not last."""
@@ -61,6 +61,24 @@ class Git:
         else:
             ref = f"refs/heads/{branch}"
             self._must(("-C", os.fspath(path), "symbolic-ref", "HEAD", ref), what)
+
+    def ask(
+        self,
+        repository: Path,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = TIMEOUT,
+        limit: int | None = None,
+    ) -> Done:
+        """Run git in a repository; any return code is a value. `limit`: so many bytes at most.
+
+        CannotTell if git doesn't answer within `timeout` seconds.
+        """
+        whole = ("git", "-C", os.fspath(repository), *argv)
+        if limit is not None:
+            return run_head(whole, limit=limit, timeout=timeout, env=self._env, cwd=Path("/"))
+        return run(whole, timeout=timeout, stdin=stdin, env=self._env, cwd=Path("/"))
 
     def _git(self, argv: tuple[str, ...], timeout: float = TIMEOUT) -> Done:
         return run(("git", *argv), timeout=timeout, env=self._env, cwd=Path("/"))

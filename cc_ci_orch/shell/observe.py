@@ -24,6 +24,8 @@ from cc_ci_orch.core.model import (
     Snapshot,
     Trouble,
 )
+from cc_ci_orch.core.news import News
+from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.ports import CannotTell, Clock, Files, Pane, Processes
@@ -49,6 +51,9 @@ class Observer:
         entropy: Callable[[], int] = lambda: random.SystemRandom().getrandbits(128),
         viewer: str = "",
         foreign: Sequence[str] = (),
+        phases: tuple[PhaseSpec, ...] = (),
+        identity: str = "",
+        news: Callable[[], News | None] = lambda: None,
     ) -> None:
         self.seats = {seat.name: seat for seat in seats}
         self._list_panes = panes
@@ -60,6 +65,9 @@ class Observer:
         self._entropy = entropy
         self._viewer = viewer
         self._foreign = frozenset(foreign)
+        self._phases = phases
+        self._identity = identity
+        self._news = news
         self.supervising = True
         """False: nobody supervises now; only what a person asks for is to be done."""
         self.panes: Mapping[str, Pane] = {}
@@ -91,6 +99,9 @@ class Observer:
             requests=tuple(requests),
             outcomes=tuple(outcomes),
             turn=turn,
+            phases=self._phases,
+            identity=self._identity,
+            news=self._news(),
             keep_terminal=any(self._lives(name) for name in self._foreign),
             viewer=self._viewer_presence(terminal),
             supervising=self.supervising,

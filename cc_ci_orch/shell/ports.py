@@ -177,5 +177,8 @@ class Files(Protocol):
     def tail(self, path: Path, size: int) -> str:
         """The last `size` bytes of a file as text; "" where it can't be read."""
 
+    def end(self, name: str, size: int) -> str:
+        """As `tail`, of a file of the state folder; where it was just rotated, of that one."""
+
     def rotate(self, path: Path, keep: int) -> None:
         """Move a session's log aside by copy and truncate; raises OSError, the log intact."""

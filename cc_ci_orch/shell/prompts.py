@@ -20,10 +20,11 @@ class Prompts:
         """The text of a prompt. ConfigError where its template can't be read."""
         if prompt.kind is PromptKind.TEXT:
             return prompt.text
+        more = f"\n\n{prompt.more}" if prompt.more else ""
         text = render(self.read(template_name(prompt.kind, role_prompt)), values)
         if prompt.kind is PromptKind.HANDOVER:
             text += "\n\n" + render(self.read(role_prompt), values)
-        return text
+        return text + more
 
     def read(self, name: str) -> str:
         """The template of that name. ConfigError where there is none, or it is no text."""

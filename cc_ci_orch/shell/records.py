@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,9 @@ makes the next supervisor more patient."""
 
 BUFFERED = 10_000
 """Events kept in memory while they can't be written; of more the oldest are lost."""
+
+RECOVERED = 64 * 1024
+"""Bytes at the end of the event log in which the last numbered event is looked for."""
 
 _EVIDENCE = frozenset(
     (
@@ -117,10 +120,29 @@ class EventLog:
 
     def record(self, event: Event) -> None:
         """Write it down, or keep it until that is possible."""
-        value = self._mask(as_json(event, self._clock.wall()))
+        self._put(event, None)
+        self.flush()
+
+    def record_all(self, events: Sequence[Event], told: int) -> None:
+        """Write numbered events down; `told` is the number of the last one."""
+        for number, event in enumerate(events, told - len(events) + 1):
+            self._put(event, number)
+        self.flush()
+
+    def recover(self, events: Sequence[Event], told: int) -> int:
+        """Write down those of the numbered events that are not in the log yet.
+
+        Returns the number from which the next ones count.
+        """
+        written = last_number(self._files.end(EVENTS, RECOVERED).splitlines())
+        missing = events[max(0, len(events) - max(0, told - written)) :]
+        self.record_all(missing, told)
+        return max(told, written)
+
+    def _put(self, event: Event, number: int | None) -> None:
+        value = self._mask(as_json(event, self._clock.wall(), number))
         self._say(as_text(event))
         self._waiting.append(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-        self.flush()
 
     def flush(self) -> None:
         """Write what waits, in its order."""
@@ -139,7 +161,17 @@ def timestamp(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def as_json(event: Event, wall: float) -> dict[str, Any]:
+def last_number(lines: Sequence[str]) -> int:
+    """The number of the last numbered event among the lines; 0 if there is none."""
+    for line in reversed(lines):
+        try:
+            return int(json.loads(line)["n"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return 0
+
+
+def as_json(event: Event, wall: float, number: int | None = None) -> dict[str, Any]:
     """The event as it stands in events.jsonl; what doesn't apply is left out."""
     known: Mapping[str, Any] = {
         "t": timestamp(wall),
@@ -153,6 +185,7 @@ def as_json(event: Event, wall: float) -> dict[str, Any]:
         "why": event.why,
         "by": event.by,
         "evidence": encode(event.evidence) or None,
+        "n": number,
     }
     return {key: value for key, value in known.items() if value is not None}
 

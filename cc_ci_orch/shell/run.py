@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +67,40 @@ def run(
             _put_down(process)
             raise
     return Done(process.returncode, out, err)
+
+
+def run_head(
+    argv: Sequence[str],
+    *,
+    limit: int,
+    timeout: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Done:
+    """Run a tool for the first `limit` bytes of its output; it is killed when it has more.
+
+    For answers of unknown size. The return code counts only where `limit` was not reached.
+    Raises what `run` raises.
+    """
+    deadline = time.monotonic() + timeout
+    head = b""
+    with _start(argv, env, cwd, stdin=subprocess.DEVNULL, output=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            while len(head) < limit:
+                left = deadline - time.monotonic()
+                if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+                    raise CannotTell(f"{argv[0]}: no answer within {timeout:g} s")
+                chunk = os.read(process.stdout.fileno(), min(65536, limit - len(head)))
+                if not chunk:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                    break
+                head += chunk
+        except subprocess.TimeoutExpired:
+            raise CannotTell(f"{argv[0]}: no end within {timeout:g} s") from None
+        finally:
+            _put_down(process)
+    return Done(process.returncode, head, b"")
 
 
 def spawn_daemon(

@@ -191,6 +191,11 @@ class Store:
         """
         logs.append_line(self._path(name), line, ROTATED_AT.get(name))
 
+    def end(self, name: str, size: int) -> str:
+        """The last `size` bytes of a log that `append` rotates, as text."""
+        texts = [self.tail(part, size) for part in self.parts(name)[-2:]]
+        return "".join(texts)
+
     def parts(self, name: str) -> list[Path]:
         """The files of a log that `append` rotates, oldest first, as far as they exist."""
         path = self._path(name)

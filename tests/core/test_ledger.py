@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cc_ci_orch.core import codec
-from cc_ci_orch.core.ledger import JUDGED_KEPT, Breach, Ledger, Violation, enter, role_of
+from cc_ci_orch.core.ledger import JUDGED_KEPT, Breach, Claim, Ledger, Violation, enter, role_of
 from cc_ci_orch.core.protocol import PHASE, File
 from tests.histories import Branch, section
 
@@ -233,7 +233,7 @@ def test_an_old_pass_moved_or_copied_below_a_fail_brings_nothing_back(trick: lis
     assert gate(branch) == "CLAIMED #1 FAIL #1"
     branch.adversary(*trick, "prose")
     assert gate(branch) == "CLAIMED #1 FAIL #1"
-    branch.adversary("- V1: FAIL #0 is prose", "- V1: WIP is too", *trick, "- V1: FAIL — still")
+    branch.adversary("- V1: FAIL — in other words", *trick[1:])
     assert gate(branch) == "CLAIMED #1 FAIL #1"
 
 
@@ -398,6 +398,18 @@ def test_history_rewritten_without_the_fail_forgets_nothing() -> None:
     assert gate(branch) == "CLAIMED #1 - open", "what came back with the rewrite does not count"
 
 
+def test_what_a_rewrite_left_standing_is_still_its_owners() -> None:
+    branch = Branch("V1")
+    base = branch.builder("- V1: CLAIMED #2")
+    branch.adversary("- V1: FAIL — a", "- V1: PASS #2", "- V1: FAIL — c")
+    branch.poll()
+    branch.head = base
+    branch.adversary("- V1: PASS #2", "- V1: FAIL — c")
+    branch.poll()
+    branch.adversary("- V1: PASS #2", "- V1: FAIL — d")
+    assert gate(branch) == "CLAIMED #2 PASS #2 passed"
+
+
 def test_new_rightful_lines_in_a_rewritten_history_count_on() -> None:
     branch = Branch("V1", "V2")
     base = branch.builder("- V1: CLAIMED")
@@ -532,6 +544,27 @@ def test_a_branch_from_before_the_entry_brings_nothing_back() -> None:
     branch.commit("adversary", status=tip.status.decode() if tip.status else None, merge=[tip])
     assert branch.poll() == ()
     assert gate(branch) == "- -"
+
+
+def test_a_builder_that_goes_on_from_before_the_entry_takes_no_old_claim_along() -> None:
+    branch = Branch("V1")
+    old = branch.builder("- V1: CLAIMED #2")
+    tip = branch.builder("- V1: CLAIMED #2", "- V1: CLAIMED #3")
+    branch.poll()
+    branch.ledger = enter(branch.ledger, "1")
+    branch.commit("builder", status=section("- V1: CLAIMED #2", "- V1: WIP"), on=old)
+    branch.commit("builder", merge=[tip])
+    assert branch.poll() == ()
+    assert gate(branch) == "- -"
+    assert [e.attempt for e in branch.ledger.record(File.STATUS, "1", "V1").said] == [1]
+
+
+def test_a_claim_is_made_once() -> None:
+    branch = Branch("V1")
+    for line in ("- V1: CLAIMED", "- V1: CLAIMED — b", "- V1: CLAIMED #2", "- V1: CLAIMED — c"):
+        branch.builder(line)
+    branch.poll()
+    assert branch.ledger.claims == {"1/V1": (Claim(1, 1), Claim(2, 3))}
 
 
 def test_the_ledger_survives_as_json() -> None:

@@ -190,7 +190,11 @@ class Model:
             start -= 1
         if start > self.entered() and self.steps[start].who in OWNERS[file]:
             return True
-        return any(line in self.said(file, line[0], j) for j in range(start - 1, i))
+        return any(
+            line in self.said(file, line[0], j)
+            and self.said(file, line[0], j) <= self.lines(file, j + 1)
+            for j in range(start - 1, i)
+        )
 
     def said(self, file: File, key: str, i: int) -> frozenset[Line]:
         if i <= self.entered():

@@ -1,0 +1,207 @@
+"""The supervisor's own process, and the watchdog as a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cc_ci_orch import __version__, places
+from cc_ci_orch.cli import looking, phases
+from cc_ci_orch.cli.compose import PACKAGE, Instance, child_env
+from cc_ci_orch.cli.ending import is_ours
+from cc_ci_orch.cli.loops import Call
+from cc_ci_orch.core.events import Event, Name
+from cc_ci_orch.core.model import Memory, Request
+from cc_ci_orch.errors import TryAgain
+from cc_ci_orch.guardian import RECORD
+from cc_ci_orch.shell import control, systemd
+from cc_ci_orch.shell.run import spawn_daemon
+from cc_ci_orch.supervisor import Answers, Duties, Supervisor, own_record
+
+
+
+def supervise(call: Call) -> int:
+    """The supervisor's own process, as `start` and the guardian run it."""
+    instance = Instance(call.config, call.program_root)
+    guardian = call.args.guardian
+    begin = call.args.begin
+    return run_supervisor(call, instance, begin=begin, guardian=guardian, guarded=True)
+
+
+def watchdog(call: Call) -> int:
+    """One tick, or the supervisor in the foreground."""
+    instance = Instance(call.config, call.program_root)
+    places.prepare_state(call.config.state)
+    if call.args.dry_run:
+        return _dry_run(call, instance)
+    instance.require_programs()
+    instance.prepare(call.say)
+    if not call.args.once:
+        return run_supervisor(call, instance, begin=False, guardian=None, guarded=False)
+    _take_lock(instance)
+    dog = instance.watchdog(_memory(instance)[0], lambda reply: None, call.say)
+    for action in dog.tick().actions:
+        call.out(describe(action))
+    instance.memory_file.flush(dog.memory)
+    return 0
+
+
+def _dry_run(call: Call, instance: Instance) -> int:
+    memory = instance.memory_file.load() or Memory()
+    decision = instance.watchdog(memory, lambda reply: None, call.say).dry_run()
+    for action in decision.actions:
+        call.out(describe(action))
+    if not decision.actions:
+        call.out("nothing to do")
+    return 0
+
+
+def describe(action: object) -> str:
+    """An action for a person."""
+    fields = {k: v for k, v in vars(action).items() if k in ("role", "why", "mode", "keys", "text")}
+    words = ", ".join(f"{key}: {value}" for key, value in fields.items() if value)
+    return f"{type(action).__name__} ({words})"
+
+
+def _take_lock(instance: Instance, wait: float = 0.0) -> None:
+    if not instance.lock.acquire(wait=wait):
+        raise TryAgain(
+            f"can't supervise: {instance.config.state}: process {instance.lock.held_by()} does",
+            "./launch.sh start --takeover",
+        )
+
+
+def _memory(instance: Instance) -> tuple[Memory, bool]:
+    """The memory, and whether there was one. What can't be read is started anew, all up."""
+    memory = instance.memory_file.load()
+    return memory or Memory(), memory is not None
+
+
+def run_supervisor(
+    call: Call, instance: Instance, *, begin: bool, guardian: int | None, guarded: bool
+) -> int:
+    """Be the supervisor until a signal or a person ends it."""
+    config, say = call.config, _log_line(call, to_stderr=not guarded)
+    _take_lock(instance, wait=5.0)
+    crashed = (config.state / RECORD).exists()
+    memory, known = _memory(instance)
+    answers = Answers()
+    dog = instance.watchdog(memory, answers.put, say)
+    keeper = _Keeper(instance, guardian, guarded)
+    supervisor = Supervisor(
+        dog,
+        answers,
+        Duties(
+            _Manager(config.environment), keeper.keep_guardian, keeper.end_guardian, keeper.leave
+        ),
+        lambda what, message: looking.answer_from(instance, dog, what, message),
+    )
+    keeper.write_record()
+    instance.record_socket()
+    name = Name.SUPERVISOR_RECOVERED if crashed else Name.SUPERVISOR_STARTED
+    why = "the supervisor before it ended without a word" if crashed else "a person started it"
+    dog.record(Event(name, why, evidence={"pid": os.getpid(), "version": __version__}))
+    if begin or not known:
+        roles = tuple(call.args.roles) if begin else ()
+        nothing_ran = memory.stopped or not known
+        phase = phases.choose(call, instance, memory.course) if begin else ""
+        dog.ask(Request(0, "start", roles, phase=phase, everything=nothing_ran))
+    dog.recover()
+    server = control.ControlServer(config.state, supervisor.handle)
+    instance.scout_out()
+    try:
+        return supervisor.run()
+    finally:
+        server.close()
+        if dog.finished:
+            (config.state / places.RECORD).unlink(missing_ok=True)
+        instance.lock.release()
+
+
+class _Keeper:
+    """The supervisor's record and its guardian."""
+
+    def __init__(self, instance: Instance, guardian: int | None, guarded: bool) -> None:
+        self._instance = instance
+        self._guardian = guardian
+        self._guarded = guarded
+        self._since = time.time()
+        self._written = True
+
+    def write_record(self) -> None:
+        """Say who supervises; on a full disk later."""
+        record = own_record(__version__, self._since, self._guardian)
+        try:
+            path = self._instance.config.state / RECORD
+            self._instance.store.write(path, json.dumps(record) + "\n")
+            self._written = True
+        except OSError:
+            self._written = False
+
+    def keep_guardian(self) -> None:
+        """Start a guardian where none lives."""
+        if not self._guarded:
+            return
+        if self._guardian is None or not is_ours(self._guardian):
+            state = self._instance.config.state
+            self._guardian = spawn_daemon(
+                [sys.executable, str(PACKAGE), "guard", str(state), str(os.getpid())],
+                env=child_env(self._instance.config),
+                cwd=Path("/"),
+                log_path=self._instance.watchdog_log,
+            )
+            self._written = False
+        if not self._written:
+            self.write_record()
+
+    def end_guardian(self) -> None:
+        """End the guardian: what follows is meant."""
+        self._guarded = False
+        if self._guardian is not None and is_ours(self._guardian):
+            os.kill(self._guardian, signal.SIGTERM)
+
+    def leave(self) -> None:
+        """Remove the record: this supervisor ends on purpose."""
+        (self._instance.config.state / RECORD).unlink(missing_ok=True)
+
+
+class _Manager:
+    """systemd, where it started us."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def ready(self) -> None:
+        systemd.notify(self._env, "READY=1\nSTATUS=supervising")
+
+    def alive(self) -> None:
+        systemd.notify(self._env, "WATCHDOG=1")
+
+    def stopping(self) -> None:
+        systemd.notify(self._env, "STOPPING=1")
+
+
+def _log_line(call: Call, *, to_stderr: bool) -> Callable[[str], None]:
+    """Writes a line with its date to the watchdog's log; in the foreground to stderr too."""
+    path = call.config.state / "logs" / "watchdog.log"
+
+    def say(text: str) -> None:
+        date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        line = call.config.mask(f"{date} {text.rstrip()}\n")
+        if to_stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(path, flags, 0o600)
+            with open(descriptor, "a", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(line)
+        except OSError:
+            pass  # a full disk; `status` says so
+
+    return say

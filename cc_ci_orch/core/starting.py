@@ -1,0 +1,147 @@
+"""Starting a process: with which conversation, which first prompt, and what if it can't be.
+
+A conversation is resumed where it was begun under the same backend and nothing speaks against
+it; else a fresh one begins. The start itself is the shell's; its outcome comes back here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cc_ci_orch.core import healing, inbox
+from cc_ci_orch.core.actions import Notify, StartSession
+from cc_ci_orch.core.events import Event, Name
+from cc_ci_orch.core.model import (
+    FileStamp,
+    ProcessId,
+    Prompt,
+    PromptKind,
+    RoleMemory,
+    RoleSpec,
+    Then,
+    Typing,
+)
+from cc_ci_orch.core.step import Moment, Step
+from cc_ci_orch.core.text import span
+
+UNSEEN = ProcessId(0, 0)
+"""A process that was started, and gone before anybody saw it: its death will be noticed."""
+
+
+def begin_process(
+    mem: RoleMemory, process: ProcessId | None, now: float, log: FileStamp | None = None
+) -> RoleMemory:
+    """The memory of a role whose new process is alive from now on.
+
+    `log`: what its log was before it started; None where that isn't known.
+    """
+    return replace(
+        mem,
+        process=process,
+        started_at=now,
+        starting=False,
+        mode=None,
+        next_attempt=None,
+        exit=None,
+        begun=True,
+        progress_at=None,
+        marks={},
+        cpu=None,
+        log=log,
+        log_at=now,
+        echo=0,
+        retrying_at=None,
+        interrupting=None,
+        idle_nudges=0,
+        nudged_at=None,
+    )
+
+
+def start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
+    """Start the role's process, resuming its conversation where that can be done."""
+    mem = result.mem
+    same_backend = mem.conversation_backend == spec.backend
+    keep = mem.mode is not Then.RENEW and mem.conversation is not None and same_backend
+    replaced = mem.died_at > 0
+    lost = mem.conversation if mem.mode is Then.RENEW and by == "watchdog" else None
+    if not keep:
+        mem = replace(
+            mem,
+            conversation=new_conversation(at.entropy, spec.name),
+            conversation_backend=spec.backend,
+            begun=False,
+        )
+    conversation = mem.conversation or ""
+    resume = keep and mem.begun and spec.resumable
+    if resume:
+        prompt = Prompt(PromptKind.RESUME)
+    elif replaced and by == "watchdog":
+        prompt = Prompt(PromptKind.HANDOVER)
+    else:
+        prompt = Prompt(PromptKind.KICKOFF)
+    prompt = replace(prompt, more=inbox.prompt(mem).text)
+    names = tuple(handoff.name for handoff in mem.inbox)
+    # Once it has been tried the conversation may exist, whatever becomes of us meanwhile.
+    mem = replace(mem, starting=True, starting_at=at.now, resumed=resume, begun=True, typing=None)
+    if spec.types_first or names:
+        given = not spec.types_first
+        first = Typing(prompt, "its first prompt", silent=True, given=given, handoffs=names)
+        mem = replace(mem, typing=first)
+    healed = replaced and by == "watchdog"
+    event = Event(
+        Name.SESSION_HEALED if healed else Name.SESSION_STARTED,
+        f"{why}; its conversation is lost, a fresh one begins" if lost else why,
+        role=spec.name,
+        by=by,
+        evidence={
+            "conversation": conversation,
+            "resumed": resume,
+            "lost_conversation": lost,
+            "down_s": round(at.now - mem.died_at, 3) if replaced else None,
+            "restarts": mem.restarts,
+        },
+    )
+    action = StartSession(
+        spec.name, mem.mode or Then.RESUME, conversation, resume, prompt, why, event
+    )
+    return replace(result, mem=mem).then(action)
+
+
+def new_conversation(entropy: int, role: str) -> str:
+    """A fresh UUID (version 4) from the tick's random bits; each role gets its own."""
+    mixed = entropy
+    for char in role:
+        mixed = (mixed * 1_000_003 + ord(char)) % (1 << 128)
+    text = f"{mixed:032x}"
+    variant = "89ab"[int(text[16], 16) % 4]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+def start_failed(mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str) -> Step:
+    """It could not be started: account for that, and say it."""
+    first = mem.deaths == 0
+    mem = replace(
+        mem,
+        starting=False,
+        typing=None,
+        mode=mem.mode or Then.RESUME,
+        begun=mem.begun and mem.resumed,
+    )
+    why = f"can't start {spec.name}: {detail}"
+    result = Step(healing.count_failed_start(mem, at.policy, at.now)).record(
+        Event(Name.TROUBLE, why, role=spec.name)
+    )
+    if result.mem.gave_up:
+        return gave_up(result, spec, at, why)
+    if first:
+        result = result.then(Notify(f"start:{spec.name}", "trouble", why, spec.name))
+    return result
+
+
+def gave_up(result: Step, spec: RoleSpec, at: Moment, why: str) -> Step:
+    text = f"{why}; trying again in {span(at.policy.cooldown)}"
+    event = Event(
+        Name.SESSION_GAVE_UP, text, role=spec.name, evidence={"signals": result.mem.evidence}
+    )
+    result = replace(result, mem=replace(result.mem, gave_up=True)).record(event)
+    return result.then(Notify(f"gave up:{spec.name}", f"gave up on {spec.name}", text, spec.name))

@@ -1,0 +1,83 @@
+"""The thread that looks at the work repository, so that no tick waits for git.
+
+It asks what is new since the commit that the watchdog knows, and leaves the answer for the
+next snapshot. A remote that gives no answer is a trouble; the looks then become rarer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from cc_ci_orch.core.model import Trouble
+from cc_ci_orch.core.news import News
+from cc_ci_orch.errors import OrchError
+from cc_ci_orch.shell.ports import CannotTell
+
+LONGEST_PAUSE = 300.0
+"""Seconds between looks at a remote that doesn't answer; doubled up to this."""
+
+
+class Source(Protocol):
+    def news(self, known: str) -> News | None:
+        """What is new since `known`; CannotTell where that can't be seen."""
+
+
+class Scout:
+    """Looks every `pause` seconds until stopped. `known` is asked before each look."""
+
+    def __init__(
+        self,
+        source: Source,
+        known: Callable[[], str],
+        ring: Callable[[], None],
+        pause: float,
+    ) -> None:
+        self._source = source
+        self._known = known
+        self._ring = ring
+        self._pause = pause
+        self._stop = threading.Event()
+        self._news: News | None = None
+        self._trouble: Trouble | None = None
+        self._thread = threading.Thread(target=self._run, name="scout", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; a look under way is not waited for."""
+        self._stop.set()
+
+    def latest(self) -> News | None:
+        """What the last look found. Whoever takes it checks that it follows what they know."""
+        return self._news
+
+    def trouble(self) -> Trouble | None:
+        """Why the work repository can't be seen now; None if it can."""
+        return self._trouble
+
+    def look(self) -> bool:
+        """One look; whether it was answered."""
+        try:
+            self._news = self._source.news(self._known())
+        except (CannotTell, OrchError) as error:
+            self._trouble = Trouble("repository", f"can't see the work repository: {error}")
+            return False
+        self._trouble = None
+        return True
+
+    def _run(self) -> None:
+        pause = self._pause
+        while not self._stop.is_set():
+            try:
+                pause = self._pause if self.look() else min(pause * 2, LONGEST_PAUSE)
+            except Exception as error:
+                # The boundary of the thread: the next look may go better, and this is said.
+                self._trouble = Trouble("repository", f"a look failed: {error!r}")
+                pause = min(pause * 2, LONGEST_PAUSE)
+            if self._news is not None:
+                self._ring()
+            self._stop.wait(pause)
