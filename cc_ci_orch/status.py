@@ -6,6 +6,7 @@ that the two never disagree.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -99,12 +100,12 @@ def as_dict(
 ) -> dict[str, Any]:
     """Everything that `status --json` prints."""
     sessions = [_session(seat, snapshot, memory) for seat in seats]
+    well = all(_is_well(memory.roles.get(seat.name, RoleMemory())) for seat in seats)
     return {
         "schema": SCHEMA,
         "instance": name,
         "time": iso(snapshot.wall),
-        "healthy": supervisor.running
-        and (phase.state == PhaseState.COMPLETE or all(_is_well(s, memory) for s in sessions)),
+        "healthy": supervisor.running and (phase.state == PhaseState.COMPLETE or well),
         "boot_id": snapshot.boot_id,
         "supervisor": {
             "running": supervisor.running,
@@ -142,23 +143,29 @@ def _session(seat: Seat, snapshot: Snapshot, memory: Memory) -> dict[str, Any]:
         "wanted": mem.wanted.value,
         "liveness": mem.liveness.value,
         "since": iso(mem.since_wall or None),
-        "reason": mem.reason,
+        "reason": f"given up for now: {mem.reason}" if mem.gave_up else mem.reason,
         "pid": view.process.pid if alive and view and view.process else None,
         "conversation": mem.conversation,
         "restarts": mem.restarts,
-        "next_attempt": _wall_of(mem.next_attempt, snapshot) if not alive else None,
+        "next_attempt": _wall_of(_next_attempt(mem, alive=alive), snapshot),
         "held": mem.held,
         "log": str(seat.log),
         "log_age_s": rounded(max(0.0, snapshot.wall - log.mtime_ns / 1e9) if log else None),
         "progress_age_s": _age(mem.progress_at, snapshot),
-        "gave_up": mem.gave_up,
     }
 
 
-def _is_well(session: Mapping[str, Any], memory: Memory) -> bool:
-    if session["wanted"] == Wanted.DOWN or session["held"]:
+def _next_attempt(mem: RoleMemory, *, alive: bool) -> float | None:
+    """When the process is started again, or the next step is tried after giving up."""
+    if alive:
+        return mem.next_at if mem.gave_up else None
+    return mem.next_attempt
+
+
+def _is_well(mem: RoleMemory) -> bool:
+    if mem.wanted is Wanted.DOWN or mem.held:
         return True
-    return session["liveness"] not in SICK and not session["gave_up"]
+    return mem.liveness not in SICK and not mem.gave_up
 
 
 def _wall_of(mono: float | None, snapshot: Snapshot) -> str | None:
@@ -188,15 +195,18 @@ COLOURS = {
     "absent": "31",
 }  # fmt: skip
 
-COLUMNS = (("ROLE", 13), ("STATE", 9), ("FOR", 7), ("PROGRESS", 9), ("RESTARTS", 9), ("PID", 8))
+COLUMNS = (("STATE", 8), ("FOR", 6), ("PROGRESS", 8), ("RESTARTS", 8), ("PID", 7))
+"""Behind the role's name, which has at most 32 characters: together at most 79."""
 
 
 def table(state: Mapping[str, Any], *, colour: bool = False) -> str:
     """The state for a person: at most 80 columns wide."""
     lines = [_headline(state), _phase_line(state), ""]
-    lines.append("  ".join(f"{name:<{width - 1}}" for name, width in COLUMNS).rstrip())
+    roles = max([12, *(len(session["role"]) for session in state["sessions"])])
+    heads = (("ROLE", roles), *COLUMNS)
+    lines.append("  ".join(f"{name:<{width}}" for name, width in heads).rstrip())
     for session in state["sessions"]:
-        lines.append(_row(session, state, colour))
+        lines.append(f"{session['role']:<{roles}}  {_row(session, state, colour)}")
         lines.append(fit(f"    {_note(session, state)}"))
     lines += [fit(f"trouble: {trouble}") for trouble in state["troubles"]]
     return "\n".join(lines) + "\n"
@@ -224,18 +234,16 @@ def _phase_line(state: Mapping[str, Any]) -> str:
 
 
 def _row(session: Mapping[str, Any], state: Mapping[str, Any], colour: bool) -> str:
-    liveness = "given up" if session["gave_up"] else session["liveness"]
     cells = (
-        session["role"],
-        liveness,
+        session["liveness"],
         _since(session["since"], state["time"]),
         _short(session["progress_age_s"]),
         str(session["restarts"]),
         str(session["pid"] or "-"),
     )
-    padded = [f"{cell:<{width - 1}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)]
+    padded = [f"{cell:<{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)]
     if colour and session["wanted"] == "up":
-        padded[1] = f"\x1b[{COLOURS.get(session['liveness'], '0')}m{padded[1]}\x1b[0m"
+        padded[0] = f"\x1b[{COLOURS.get(session['liveness'], '0')}m{padded[0]}\x1b[0m"
     return "  ".join(padded).rstrip()
 
 
@@ -261,6 +269,20 @@ def _short(age: float | None) -> str:
 
 
 def fit(line: str, width: int = WIDTH) -> str:
-    """The line without control characters, cut to the width."""
+    """The line without control characters, cut to the width of a terminal."""
     line = "".join(c if c.isprintable() else "?" for c in line)
-    return line if len(line) <= width else line[: width - 1] + "…"
+    if sum(map(_cells, line)) <= width:
+        return line
+    room = width - 1
+    for at, char in enumerate(line):
+        room -= _cells(char)
+        if room < 0:
+            return line[:at] + "…"
+    return line
+
+
+def _cells(char: str) -> int:
+    """How many columns a terminal gives to a character."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

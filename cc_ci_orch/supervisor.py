@@ -25,11 +25,15 @@ from cc_ci_orch.core.actions import Reply
 from cc_ci_orch.core.codec import decode
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Request
+from cc_ci_orch.errors import TRY_AGAIN
 from cc_ci_orch.watchdog import Watchdog
 
 HUNG_AFTER = 90.0
-"""Seconds without a tick after which the watchdog thread counts as hung. A tick waits at most
-5 s for tmux and 1 s for a killed process, a few of each at the worst."""
+"""Seconds that a tick may be late or last, before the watchdog thread counts as hung. A tick
+waits at most 5 s for tmux and 1 s for a killed process, a few of each at the worst."""
+
+LATE_AFTER = 20.0
+"""Seconds that a tick may be late or last, and systemd is still told that all is well."""
 
 LOOK_EVERY = 0.5
 """Seconds between the main thread's looks at the watchdog and the guardian."""
@@ -101,6 +105,7 @@ class Supervisor:
         self._state = state
         self._stopping = threading.Event()
         self._signal = ""
+        self._ending_all = False
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._died = False
 
@@ -110,6 +115,8 @@ class Supervisor:
         """Answer one message of the control socket."""
         try:
             kind = message.get("do")
+            if kind == "request" and time.monotonic() > float(message["by"]):
+                return {"code": TRY_AGAIN, "text": "it came too late; nothing was done"}
             if kind == "request":
                 return self._request(message)
             return self._state(str(kind), message)
@@ -120,10 +127,13 @@ class Supervisor:
         given = {**message["request"], "id": self._answers.number()}
         request = decode(Request, given)
         if request.kind == "stop" and request.everything:
+            self._ending_all = True
             self._duties.end_guardian()
         self._watchdog.ask(request)
         reply = self._answers.get(request.id)
         assert reply is not None  # without a timeout there is always one
+        if reply.code != 0:
+            self._ending_all = False
         return {"code": reply.code, "text": reply.text}
 
     # ------------------------------------------------------------------ the main thread
@@ -133,28 +143,28 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._duties.keep_guardian()
         self._thread.start()
         told = False
-        while self._thread.is_alive() and not self._stopping.wait(LOOK_EVERY):
-            if self._hung():
+        while not self._stopping.wait(LOOK_EVERY):
+            late = time.monotonic() - self._watchdog.due
+            if late > HUNG_AFTER:
                 return 1
-            published = self._watchdog.published
-            if published is not None and not told:
+            if self._watchdog.published is not None and not told:
                 told = True
                 self._duties.manager.ready()
-            if not self._watchdog.finished:
+            if not self._ending_all:
                 self._duties.keep_guardian()
-            self._duties.manager.alive()
+            if late <= LATE_AFTER:
+                self._duties.manager.alive()
         return self._leave()
 
-    def _hung(self) -> bool:
-        return time.monotonic() - self._watchdog.last_turn > HUNG_AFTER
-
     def _leave(self) -> int:
+        """End on purpose, even where a tick hangs; a watchdog that died is another matter."""
         self._duties.manager.stopping()
         self._watchdog.stop()
         self._thread.join(timeout=10.0)
-        if self._died or self._thread.is_alive():
+        if self._died:
             return 1
         self._duties.say_goodbye()
         why = self._signal or "a person stopped the instance"

@@ -78,8 +78,8 @@ class Watchdog:
         self.memory = memory
         self.published: Published | None = None
         self.finished = False
-        self.last_turn = time.monotonic()
-        """When the loop last came round, on the real clock: for whoever watches the watchdog."""
+        self.due = time.monotonic()
+        """When the next tick begins, or began, on the real clock: for whoever watches us."""
 
     # ------------------------------------------------------------------ from other threads
 
@@ -98,8 +98,10 @@ class Watchdog:
     def run(self) -> None:
         """Tick until stopped, or until a person has stopped the instance."""
         while not (self._stop.is_set() or self.finished):
-            self.last_turn = time.monotonic()
-            self._waiter.wait(self.run_once())
+            self.due = time.monotonic()
+            pause = self.run_once()
+            self.due = time.monotonic() + pause
+            self._waiter.wait(pause)
 
     def run_once(self) -> float:
         """One tick, whatever it comes to; the seconds until the next one is due."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cc_ci_orch.agents.base import Backend
 from cc_ci_orch.agents.claude import Claude
 from cc_ci_orch.agents.command import Command
+from cc_ci_orch.agents.demo.backend import Demo
 from cc_ci_orch.agents.opencode import OpenCode
 from cc_ci_orch.config import Config
 from cc_ci_orch.errors import ConfigError
@@ -19,5 +20,7 @@ def backend(name: str, config: Config) -> Backend:
             return OpenCode(config.opencode_bin)
         case "command" if config.loop_command is not None:
             return Command(config.loop_command, config.loop_command_resume)
+        case "demo":
+            return Demo(config.root, config.branch)
         case _:
             raise ConfigError(f"can't use the backend: {name}: it is not available here")

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from cc_ci_orch import places, seats
 from cc_ci_orch.config import Config
-from cc_ci_orch.core.actions import Notify, Reply
 from cc_ci_orch.core import briefing
-from cc_ci_orch.core.model import Course, Memory, Trouble
+from cc_ci_orch.core.actions import Notify, Reply
+from cc_ci_orch.core.decide import UNKNOWN_BOOT
+from cc_ci_orch.core.events import Event, Name
+from cc_ci_orch.core.model import Course, Memory, Prompt, PromptKind, Trouble
 from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
@@ -21,6 +23,7 @@ from cc_ci_orch.shell.clock import RealClock
 from cc_ci_orch.shell.git import Git
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.mirror import Mirror
+from cc_ci_orch.shell.notify import Notifier
 from cc_ci_orch.shell.observe import Observer
 from cc_ci_orch.shell.ports import Launch
 from cc_ci_orch.shell.procs import ProcFs
@@ -50,9 +53,7 @@ class Instance:
         self.prompts = Prompts(config.root, program_root)
         self.git = Git(config.environment)
         self.phases = load_phases(config.root)
-        self.mirror = Mirror(
-            self.git, config.state / "mirror.git", self.repository, config.branch
-        )
+        self.mirror = Mirror(self.git, config.state / "mirror.git", self.repository, config.branch)
         self.scout: Scout | None = None
         self.started = self.clock.wall()
         self._as_started = self._versions()
@@ -98,12 +99,18 @@ class Instance:
                     "put it on PATH, or name it by its path",
                 )
 
+    def require_prompts(self) -> None:
+        """ConfigError for the first text that an agent would need and that is not there."""
+        for seat in self.seats:
+            for kind in PromptKind:
+                self.prompts.render(Prompt(kind), seat.role.prompt, {})
+
     def boot_id(self) -> str:
-        """The kernel's boot id; "unknown" where it can't be read."""
+        """The kernel's boot id; `UNKNOWN_BOOT` where it can't be read."""
         try:
-            return self.config.boot_id_file.read_text(encoding="ascii").strip() or "unknown"
+            return self.config.boot_id_file.read_text(encoding="ascii").strip() or UNKNOWN_BOOT
         except (OSError, ValueError):
-            return "unknown"
+            return UNKNOWN_BOOT
 
     # ------------------------------------------------------------------ the watchdog
 
@@ -138,6 +145,22 @@ class Instance:
         def values(seat: Seat) -> Mapping[str, str]:
             return self.prompt_values(seat, dog.memory.course)
 
+        notifier = Notifier(
+            self.config.notify_command,
+            self.config.notify_url,
+            self.config.name,
+            self.config.environment,
+            self.clock,
+            self.config.mask,
+            say,
+        )
+
+        def notify(note: Notify) -> None:
+            if notifier.tell(note):
+                evidence = {"cause": note.cause, "text": note.text, "ways": notifier.ways}
+                told = Event(Name.NOTIFIED, note.title, role=note.role or None, evidence=evidence)
+                dog.record(told)
+
         applier = Applier(
             observer,
             self.terminal,
@@ -146,7 +169,7 @@ class Instance:
             self.prompts,
             values,
             answer,
-            self.notify,
+            notify,
             viewer=self.viewer if supervising else None,
             log_keep=self.config.policy.log_keep,
         )
@@ -177,6 +200,12 @@ class Instance:
         if self.scout is not None:
             self.scout.start()
 
+    def scout_home(self) -> None:
+        """Look no more; nothing of it is left running."""
+        if self.scout is not None:
+            self.scout.stop()
+            self.git.end()
+
     @property
     def viewer(self) -> Launch:
         """The session that only shows the watchdog's log."""
@@ -204,9 +233,6 @@ class Instance:
             "other_role": "adversary" if seat.name == "builder" else "builder",
         }
 
-    def notify(self, note: Notify) -> None:
-        """Tell a person."""
-
     def changes(self) -> tuple[Trouble, ...]:
         """What has been changed since this process started, and doesn't count for it yet."""
         before, now = self._as_started, self._versions()
@@ -230,7 +256,7 @@ class Instance:
         found = [*self.store.troubles()]
         if self.scout is not None and (trouble := self.scout.trouble()) is not None:
             found.append(trouble)
-        if self.boot_id() == "unknown":
+        if self.boot_id() == UNKNOWN_BOOT:
             file = self.config.boot_id_file
             found.append(Trouble("boot id", f"can't read the boot id: {file}"))
         return tuple(found)

@@ -7,51 +7,88 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cc_ci_orch.cli.compose import PACKAGE
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.errors import TryAgain
 from cc_ci_orch.guardian import RECORD
+from cc_ci_orch.shell import control
 from cc_ci_orch.shell.lock import Lock
+from cc_ci_orch.shell.ports import CannotTell
+from cc_ci_orch.shell.procs import ProcFs
 
-LEAVING = 20.0
-"""Seconds in which a supervisor that got TERM must be gone."""
+ANSWER = 5.0
+"""Seconds in which a supervisor that does not hang says that it is there."""
+
+LEAVING = 15.0
+"""Seconds in which a supervisor that got TERM must be gone; it gives its last tick 10."""
 
 
-def end_supervisor(call: Call) -> None:
-    """End a running supervisor, the agents untouched; nothing running is no error."""
+def end_supervisor(call: Call) -> bool:
+    """End a running supervisor, the agents untouched; False where none ran."""
     lock = Lock(call.config.state / "lock")
     pid = lock.held_by()
-    if not pid:
-        return
-    os.kill(pid, signal.SIGTERM)
-    if not wait_until_free(lock, LEAVING):
+    if pid is None:
+        return False
+    try:
+        control.call(call.config.state, {"do": "alive"}, ANSWER)
+        _signal(pid, signal.SIGTERM)
+        leaves = wait_until_free(lock, LEAVING)
+    except CannotTell:
+        leaves = False
+    if not leaves:
         call.say(f"supervisor {pid} does not leave, so it is killed")
         kill_supervisor(call, pid)
+    return True
 
 
 def kill_supervisor(call: Call, pid: int) -> None:
     """End one that does not answer: its guardian first, or that would bring it back."""
     state = call.config.state
-    guardian = _record(state).get("guardian")
-    for victim in (guardian, pid):
-        if isinstance(victim, int) and is_ours(victim):
-            os.kill(victim, signal.SIGKILL)
+    end_guardian(state)
+    _signal(pid, signal.SIGKILL)
     if not wait_until_free(Lock(state / "lock"), LEAVING):
         raise TryAgain(f"can't end the supervisor: {pid}: it does not die")
     (state / RECORD).unlink(missing_ok=True)
 
 
-def is_ours(pid: int) -> bool:
-    """Whether the pid is a process of this program: pids are reused."""
+def end_guardian(state: Path) -> None:
+    """End the guardian of a supervisor that can't do it, and wait until it is gone."""
+    guardian = _record(state).get("guardian")
+    if not isinstance(guardian, int) or not guards(guardian, state):
+        return
+    _signal(guardian, signal.SIGSTOP)  # it starts nobody any more
+    processes = ProcFs()
+    known = processes.identify(guardian)
+    tree = processes.snapshot().tree(known) if known else []
+    # A supervisor that it has just started waits for the lock; what that started is another's.
+    started = [info.id for info in tree if info.parent == guardian]
+    for process in (*([known] if known else []), *started):
+        processes.signal(process, signal.SIGKILL)
+    deadline = time.monotonic() + LEAVING
+    while any(map(processes.alive, started)) or guards(guardian, state):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    processes.close()
+
+
+def guards(pid: int, state: Path) -> bool:
+    """Whether that process is a guardian of this instance: pids are reused."""
     try:
-        return os.fsencode(PACKAGE) in Path(f"/proc/{pid}/cmdline").read_bytes() or (
-            b"launch.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        )
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
+    return b"guard" in words and os.fsencode(state) in words
+
+
+def _signal(pid: int, number: int) -> None:
+    """To one that may have gone by itself; 0 is one of which nobody knows the pid."""
+    if pid > 0:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def wait_until_free(lock: Lock, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""start, stop, restart."""
+"""start, stop, restart: what a person wants to run, and what not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cc_ci_orch import places
 from cc_ci_orch.cli import ending, looking, phases, supervising, talk
 from cc_ci_orch.cli.compose import PACKAGE, Instance, child_env
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.core.model import Memory, Request
-from cc_ci_orch.errors import OrchError, TryAgain
+from cc_ci_orch.errors import TRY_AGAIN, OrchError, TryAgain
 from cc_ci_orch.guardian import RECORD
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.ports import CannotTell
@@ -21,6 +22,11 @@ from cc_ci_orch.shell.run import spawn_daemon
 
 COMING_UP = 20.0
 """Seconds in which a supervisor must have made its first tick."""
+
+STOPPING = 45.0
+"""Seconds beyond the agents' grace that a stop may take, where tmux doesn't answer either."""
+
+TAKEOVER = "./launch.sh start --takeover"
 
 SESSIONS_UP = 30.0
 """Seconds that `start` waits for its sessions before it shows what there is."""
@@ -34,32 +40,58 @@ def start(call: Call) -> int:
     talk.check_roles(call, call.args.roles)
     instance = Instance(call.config, call.program_root)
     instance.require_programs()
-    instance.prepare(call.say)
-    if call.args.foreground:
-        return supervising.run_supervisor(call, instance, begin=True, guardian=None, guarded=False)
+    instance.require_prompts()
+    places.prepare_state(call.config.state)
     with Lock(call.config.state / "start.lock"):
-        if call.args.takeover:
-            ending.end_supervisor(call)
-        already = talk.query(call.config.state, "status")
-        if already is None:
-            memory = instance.memory_file.peek() or Memory()
-            phases.choose(call, instance, memory.course)
-            _launch(call, begin=not call.args.takeover)
-        else:
-            request = Request(0, "start", tuple(call.args.roles))
-            answer = talk.ask(call, request) or {"code": 75, "text": "the supervisor has ended"}
-            code, text = talk.answer_of(answer)
-            if code:
-                raise OrchError(f"can't start: {text}")
-            call.say(f"already running (supervisor {already['supervisor']['pid']})")
+        instance.prepare(call.say)
+        replaced = call.args.takeover and ending.end_supervisor(call)
+        begin = bool(call.args.roles) or not replaced
+        if not call.args.foreground:
+            _start_behind(call, instance, begin=begin)
+    if call.args.foreground:
+        return supervising.run_supervisor(call, instance, begin=begin, guardian=None, guarded=False)
     state = _wait_for_sessions(call)
+    for text in _left_alone(state):
+        call.say(text)
     call.out(looking.render(state, sys.stdout), end="")
     return 0
+
+
+def _start_behind(call: Call, instance: Instance, *, begin: bool) -> None:
+    """Start a supervisor of its own, or ask the one that runs for what it isn't running."""
+    try:
+        running = talk.query(call.config.state, "status")
+        request = Request(0, "start", tuple(call.args.roles))
+        answer = None if running is None else talk.ask(call, request)
+    except CannotTell as error:
+        raise TryAgain(f"can't start: {call.config.state}: {error}", TAKEOVER) from None
+    if running is None:
+        if begin:
+            memory = instance.memory_file.peek() or Memory()
+            phases.choose(call, instance, memory.course)
+        _launch(call, begin=begin)
+        return
+    if answer is None:
+        raise TryAgain("can't start: the supervisor has just ended", "./launch.sh start")
+    code, text = talk.answer_of(answer)
+    if code:
+        raise (
+            TryAgain(f"can't start: {text}")
+            if code == TRY_AGAIN
+            else OrchError(f"can't start: {text}")
+        )
+    call.say(f"already running (supervisor {_pid_of(running)})")
+
+
+def _pid_of(state: Mapping[str, Any]) -> int | None:
+    supervisor = state.get("supervisor")
+    return supervisor.get("pid") if isinstance(supervisor, dict) else None
 
 
 def _launch(call: Call, *, begin: bool) -> None:
     """Start a supervisor of its own, and wait for its first tick."""
     log = call.config.state / "logs" / "watchdog.log"
+    said = _size(log)
     argv = [sys.executable, str(PACKAGE), "supervise", *call.args.roles]
     if begin:
         argv.append("--begin")
@@ -67,22 +99,17 @@ def _launch(call: Call, *, begin: bool) -> None:
     deadline = time.monotonic() + COMING_UP
     while talk.query(call.config.state, "status") is None:
         if not _exists(pid) or time.monotonic() > deadline:
-            raise OrchError(f"the supervisor did not start: {_last_line(log)}", f"see {log}")
+            raise OrchError(f"can't start the supervisor: {_last_words(log, said)}", f"see {log}")
         time.sleep(0.02)
 
 
 def _wait_for_sessions(call: Call) -> Mapping[str, Any]:
     """The state once every wanted session runs, or has failed to."""
     deadline = time.monotonic() + SESSIONS_UP
-    told = 0.0
+    told = time.monotonic()
     while True:
-        state = talk.query(call.config.state, "status") or looking.offline_state(call)
-        starting = [
-            s["role"]
-            for s in state["sessions"]
-            if s["wanted"] == "up" and s["pid"] is None and not s["restarts"] and not s["held"]
-            and not s["gave_up"]
-        ]  # fmt: skip
+        state = looking.current_state(call)
+        starting = [s["role"] for s in state["sessions"] if _is_starting(s)]
         now = time.monotonic()
         if not starting or now > deadline:
             return state
@@ -90,6 +117,24 @@ def _wait_for_sessions(call: Call) -> Mapping[str, Any]:
             told = now
             call.say(f"waiting for {', '.join(starting)}")
         time.sleep(0.05)
+
+
+def _is_starting(session: Mapping[str, Any]) -> bool:
+    """Whether it has not run yet, and is about to."""
+    tried = session["restarts"] or session["next_attempt"]
+    return session["wanted"] == "up" and not (session["pid"] or tried or session["held"])
+
+
+def _left_alone(state: Mapping[str, Any]) -> list[str]:
+    """What a start did not start, and what would."""
+    told = []
+    for session in state["sessions"]:
+        role = session["role"]
+        if session["wanted"] == "down":
+            told.append(f"{role} stays down, until ./launch.sh start {role}")
+        elif session["held"]:
+            told.append(f"{role} is held, so left alone, until ./launch.sh release {role}")
+    return told
 
 
 def _exists(pid: int) -> bool:
@@ -102,12 +147,21 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _last_line(log: Path) -> str:
+def _size(path: Path) -> int:
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return path.stat().st_size
     except OSError:
-        lines = []
-    return lines[-1] if lines else "it left no word"
+        return 0
+
+
+def _last_words(log: Path, since: int) -> str:
+    """What the supervisor said last, before it ended."""
+    try:
+        text = log.read_bytes()[since:].decode("utf-8", "replace")
+    except OSError:
+        text = ""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("hint: ")]
+    return lines[-1].removeprefix("cc-ci-orch: ") if lines else "it left no word"
 
 
 # --------------------------------------------------------------------------- stop, restart
@@ -118,25 +172,39 @@ def stop(call: Call) -> int:
     roles = tuple(call.args.roles)
     talk.check_roles(call, roles)
     request = Request(0, "stop", roles, grace=call.args.grace, everything=not roles)
-    patience = call.args.grace + ending.LEAVING
-    try:
-        answer = talk.ask(call, request, patience)
-    except CannotTell as error:
-        call.say(f"{error}; ending it, and going on without it")
-        pid = Lock(call.config.state / "lock").held_by()
-        if pid:
-            ending.kill_supervisor(call, pid)
-        answer = None
+    answer = _ask_to_stop(call, request)
     if answer is None:
+        if not roles:
+            ending.end_guardian(call.config.state)
         reply = talk.carry_out(call, request)
         code, text = reply.code, reply.text
-        (call.config.state / RECORD).unlink(missing_ok=True)
+        if not roles:
+            (call.config.state / RECORD).unlink(missing_ok=True)
+            (call.config.state / places.RECORD).unlink(missing_ok=True)
     else:
         code, text = talk.answer_of(answer)
-        if not roles and code == 0 and not ending.wait_until_free(Lock(call.config.state / "lock"), ending.LEAVING):
-            raise TryAgain("the agents have ended, but the supervisor has not", "try again")
+        if (
+            not roles
+            and code == 0
+            and not ending.wait_until_free(Lock(call.config.state / "lock"), ending.LEAVING)
+        ):
+            raise TryAgain("the agents have ended, but the supervisor has not", "./launch.sh stop")
     call.say(text)
     return code
+
+
+def _ask_to_stop(call: Call, request: Request) -> Mapping[str, Any] | None:
+    """The supervisor's answer; None where there is none, or no longer one."""
+    try:
+        return talk.ask(call, request, request.grace + STOPPING)
+    except CannotTell as error:
+        if not request.everything:
+            raise TryAgain(f"can't stop {', '.join(request.roles)}: {error}", TAKEOVER) from None
+        pid = Lock(call.config.state / "lock").held_by()
+        if pid is not None:
+            call.say(f"{error}; it is ended first")
+            ending.kill_supervisor(call, pid)
+        return None
 
 
 def restart(call: Call) -> int:

@@ -15,11 +15,15 @@ from cc_ci_orch.cli import talk
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call, one_line
 from cc_ci_orch.core.decide import decide
+from cc_ci_orch.core.journal import reboots
 from cc_ci_orch.core.model import Memory, RoleMemory, Seen, Snapshot, Trouble
 from cc_ci_orch.core.text import span
 from cc_ci_orch.errors import NOT_RUNNING, OrchError, TryAgain, UsageError
+from cc_ci_orch.shell import prose
+from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.records import EVENTS
+from cc_ci_orch.shell.store import Store
 from cc_ci_orch.status import Reboots, SupervisorInfo, as_dict, iso, phase_info, table
 from cc_ci_orch.watchdog import Watchdog
 
@@ -64,23 +68,33 @@ def current_state(call: Call) -> Mapping[str, Any]:
     try:
         answer = talk.query(call.config.state, "status")
     except CannotTell as error:
-        return _with_trouble(offline_state(call), str(error))
-    return answer if answer is not None else offline_state(call)
+        return _without_answer(call, str(error))
+    if answer is None:
+        return offline_state(call)
+    if "sessions" not in answer:  # it is too early to ask, or it is of another version
+        return _without_answer(call, str(answer.get("text")))
+    return answer
 
 
-def _with_trouble(state: Mapping[str, Any], text: str) -> Mapping[str, Any]:
-    return {**state, "healthy": False, "troubles": [*state["troubles"], text]}
+def _without_answer(call: Call, why: str) -> Mapping[str, Any]:
+    """What can be seen of an instance whose supervisor gives no answer."""
+    state = offline_state(call)
+    try:
+        pid = Lock(call.config.state / "lock").held_by()
+    except OSError:
+        pid = None
+    supervisor = {**state["supervisor"], "running": pid is not None, "pid": pid or None}
+    troubles = [*state["troubles"], why]
+    return {**state, "healthy": False, "supervisor": supervisor, "troubles": troubles}
 
 
 def offline_state(call: Call) -> Mapping[str, Any]:
     """What there is to see without a supervisor: its last memory, and what runs now."""
     instance = Instance(call.config, call.program_root)
     troubles: list[Trouble] = []
-    try:
-        memory = instance.memory_file.peek() or Memory(stopped=True)
-    except (OSError, ValueError) as error:
-        memory = Memory(stopped=True)
-        troubles.append(Trouble("state", f"can't read the memory: {error}"))
+    memory = instance.memory_file.peek() or Memory(stopped=True)
+    if instance.memory_file.trouble is not None:
+        troubles.append(instance.memory_file.trouble)
     observer = instance.observer()
     observer.supervising = False
     snapshot = observer.look(memory)
@@ -105,17 +119,27 @@ def state_of(
         memory,
         supervisor,
         phase,
-        Reboots(),
+        _reboots(instance),
         troubles,
     )
     masked: dict[str, Any] = instance.config.mask.within(value)
     return masked
 
 
+def _reboots(instance: Instance) -> Reboots:
+    try:
+        logged = reboots(prose.read(instance.config.root / "REBOOTS.md"))
+    except OrchError:
+        return Reboots()
+    return Reboots(len(logged), logged[-1].time if logged else None)
+
+
 def answer_from(
     instance: Instance, dog: Watchdog, what: str, message: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """The supervisor's answer to a question about the state; in a thread of its own."""
+    if what == "alive":
+        return {"code": 0, "text": "alive"}
     deadline = time.monotonic() + 4.0
     while (published := dog.published) is None:
         if time.monotonic() > deadline:
@@ -241,14 +265,7 @@ def events(call: Call) -> int:
     if call.args.role is not None:
         talk.check_roles(call, [call.args.role], also=talk.OWN_ROLES)
     path = call.config.state / EVENTS
-    instance = Instance(call.config, call.program_root)
-    kept = [
-        line
-        for part in instance.store.parts(EVENTS)
-        for line in part.read_text(encoding="utf-8", errors="replace").splitlines()
-        if _matches(line, call.args.role)
-    ]
-    for line in kept[len(kept) - min(call.args.n, len(kept)) :]:
+    for line in _recorded(call.config.state, call.args.role, call.args.n):
         call.out(_event_text(line, call.args.json))
     if call.args.f:
         rest = b""
@@ -259,6 +276,16 @@ def events(call: Call) -> int:
                 if _matches(line, call.args.role):
                     call.out(_event_text(line, call.args.json))
     return 0
+
+
+def _recorded(state: Path, role: str | None, count: int) -> list[str]:
+    """The last events, from as many of the rotated files as that takes."""
+    parts = Store(state).parts(EVENTS) if state.is_dir() else []
+    kept: list[str] = []
+    while parts and len(kept) < count:
+        lines = parts.pop().read_text(encoding="utf-8", errors="replace").split("\n")
+        kept = [line for line in lines if _matches(line, role)] + kept
+    return kept[len(kept) - min(count, len(kept)) :]
 
 
 def _growth_from_start(path: Path) -> Iterator[bytes]:

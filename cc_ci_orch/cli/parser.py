@@ -14,6 +14,7 @@ OVERVIEW = """\
 Keeps a builder and an adversary, two coding agents, at work on one git repository.
 
 examples:
+  ./launch.sh demo                  see all of it in a minute, with agents that need no model
   ./launch.sh start                 start everything that is not running, and show it
   ./launch.sh status --watch        look on
   ./launch.sh logs builder -f       read along
@@ -42,7 +43,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     )
     parser.add_argument("--version", action="version", version=f"cc-ci-orch {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_lifecycle, _looking, _steering, _checking):
+    for add in (_lifecycle, _looking, _steering, _handing_over, _checking):
         add(commands)
     return parser.parse_args(argv)
 
@@ -133,9 +134,7 @@ def _looking(commands: Any) -> None:
         "what a session printed, as readable text",
         "logs builder -n 100 -f",
     )  # fmt: skip
-    logs.add_argument(
-        "role", metavar="ROLE", help="a role, watchdog, orchestrator or upgrader"
-    )
+    logs.add_argument("role", metavar="ROLE", help="a role, watchdog, orchestrator or upgrader")
     _lines(logs)
     logs.add_argument("--raw", action="store_true", help="the bytes as the terminal got them")
     attach = _command(
@@ -202,6 +201,24 @@ def _steering(commands: Any) -> None:
     release.add_argument("role", metavar="ROLE")
 
 
+def _handing_over(commands: Any) -> None:
+    journal = _command(
+        commands, "journal", "handover:journal",
+        "show the newest entry of JOURNAL.md, or append one (from standard input, or $EDITOR)",
+        "journal append --title 'Phase 2 begun' - < notes.md",
+    )  # fmt: skip
+    journal.add_argument("what", nargs="?", choices=("show", "append"), default="show")
+    # An option to argparse, so that it may stand on either side of the others.
+    journal.add_argument("-", dest="stdin", action="store_true", help="read standard input")
+    journal.add_argument("--title", metavar="T", help="what the entry is about")
+    reboots = _command(
+        commands, "reboots", "handover:reboots",
+        "show the reboot log, or record this boot if it is new",
+        "reboots record",
+    )  # fmt: skip
+    reboots.add_argument("what", nargs="?", choices=("show", "record"), default="show")
+
+
 def _checking(commands: Any) -> None:
     doctor = _command(
         commands, "doctor", "checking:doctor",
@@ -213,4 +230,10 @@ def _checking(commands: Any) -> None:
         commands, "config", "checking:show_config",
         "every setting, its value and where it came from; secrets masked",
     )  # fmt: skip
+    demo = _command(
+        commands, "demo", "demo.command:demo",
+        "the whole job in a throw-away instance: two phases, a crash, a stall, a failed review",
+        "demo --keep", config=False,
+    )  # fmt: skip
+    demo.add_argument("--keep", action="store_true", help="keep its folder, and say where it is")
     _command(commands, "version", "checking:version", "the version", config=False)

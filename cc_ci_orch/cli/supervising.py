@@ -8,22 +8,26 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cc_ci_orch import __version__, places
-from cc_ci_orch.cli import looking, phases
+from cc_ci_orch.cli import handover, looking, phases
 from cc_ci_orch.cli.compose import PACKAGE, Instance, child_env
-from cc_ci_orch.cli.ending import is_ours
+from cc_ci_orch.cli.ending import guards
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Memory, Request
-from cc_ci_orch.errors import TryAgain
+from cc_ci_orch.errors import OrchError, TryAgain
 from cc_ci_orch.guardian import RECORD
 from cc_ci_orch.shell import control, systemd
+from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.run import spawn_daemon
 from cc_ci_orch.supervisor import Answers, Duties, Supervisor, own_record
 
+GUARDIAN_EVERY = 1.0
+"""Seconds between starts of guardians."""
 
 
 def supervise(call: Call) -> int:
@@ -41,11 +45,13 @@ def watchdog(call: Call) -> int:
     if call.args.dry_run:
         return _dry_run(call, instance)
     instance.require_programs()
+    instance.require_prompts()
     instance.prepare(call.say)
     if not call.args.once:
         return run_supervisor(call, instance, begin=False, guardian=None, guarded=False)
     _take_lock(instance)
     dog = instance.watchdog(_memory(instance)[0], lambda reply: None, call.say)
+    dog.recover()
     for action in dog.tick().actions:
         call.out(describe(action))
     instance.memory_file.flush(dog.memory)
@@ -91,6 +97,7 @@ def run_supervisor(
     _take_lock(instance, wait=5.0)
     crashed = (config.state / RECORD).exists()
     memory, known = _memory(instance)
+    phase = phases.choose(call, instance, memory.course) if begin else ""
     answers = Answers()
     dog = instance.watchdog(memory, answers.put, say)
     keeper = _Keeper(instance, guardian, guarded)
@@ -104,24 +111,32 @@ def run_supervisor(
     )
     keeper.write_record()
     instance.record_socket()
+    _record_reboot(instance, say)
+    dog.recover()
     name = Name.SUPERVISOR_RECOVERED if crashed else Name.SUPERVISOR_STARTED
     why = "the supervisor before it ended without a word" if crashed else "a person started it"
     dog.record(Event(name, why, evidence={"pid": os.getpid(), "version": __version__}))
     if begin or not known:
         roles = tuple(call.args.roles) if begin else ()
         nothing_ran = memory.stopped or not known
-        phase = phases.choose(call, instance, memory.course) if begin else ""
         dog.ask(Request(0, "start", roles, phase=phase, everything=nothing_ran))
-    dog.recover()
     server = control.ControlServer(config.state, supervisor.handle)
     instance.scout_out()
     try:
         return supervisor.run()
     finally:
         server.close()
+        instance.scout_home()
         if dog.finished:
             (config.state / places.RECORD).unlink(missing_ok=True)
-        instance.lock.release()
+        # The lock goes with the process: who waits for it finds nothing of us.
+
+
+def _record_reboot(instance: Instance, say: Callable[[str], None]) -> None:
+    try:
+        handover.record_reboot(instance)
+    except (OrchError, OSError) as error:
+        say(f"the reboot log is not kept: {error}")
 
 
 class _Keeper:
@@ -131,6 +146,7 @@ class _Keeper:
         self._instance = instance
         self._guardian = guardian
         self._guarded = guarded
+        self._next_guardian = 0.0
         self._since = time.time()
         self._written = True
 
@@ -145,26 +161,30 @@ class _Keeper:
             self._written = False
 
     def keep_guardian(self) -> None:
-        """Start a guardian where none lives."""
-        if not self._guarded:
-            return
-        if self._guardian is None or not is_ours(self._guardian):
-            state = self._instance.config.state
-            self._guardian = spawn_daemon(
-                [sys.executable, str(PACKAGE), "guard", str(state), str(os.getpid())],
-                env=child_env(self._instance.config),
-                cwd=Path("/"),
-                log_path=self._instance.watchdog_log,
-            )
+        """Start a guardian where none lives; not at once again where it keeps dying."""
+        state = self._instance.config.state
+        lives = self._guardian is not None and guards(self._guardian, state)
+        if self._guarded and not lives and time.monotonic() >= self._next_guardian:
+            self._next_guardian = time.monotonic() + GUARDIAN_EVERY
+            self._guardian = self._start_guardian()
             self._written = False
         if not self._written:
             self.write_record()
 
+    def _start_guardian(self) -> int | None:
+        state = self._instance.config.state
+        argv = [sys.executable, str(PACKAGE), "guard", str(state), str(os.getpid())]
+        env, log = child_env(self._instance.config), self._instance.watchdog_log
+        try:
+            return spawn_daemon(argv, env=env, cwd=Path("/"), log_path=log)
+        except (CannotTell, OrchError):  # the machine is short of something
+            return None
+
     def end_guardian(self) -> None:
         """End the guardian: what follows is meant."""
-        self._guarded = False
-        if self._guardian is not None and is_ours(self._guardian):
-            os.kill(self._guardian, signal.SIGTERM)
+        if self._guardian is not None and guards(self._guardian, self._instance.config.state):
+            with suppress(ProcessLookupError):
+                os.kill(self._guardian, signal.SIGTERM)
 
     def leave(self) -> None:
         """Remove the record: this supervisor ends on purpose."""

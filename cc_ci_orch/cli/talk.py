@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,8 +37,17 @@ def check_roles(call: Call, roles: Sequence[str], also: Sequence[str] = ()) -> N
 
 
 def ask(call: Call, request: Request, timeout: float = ANSWER) -> Mapping[str, Any] | None:
-    """Hand a request to the supervisor; None where none runs, CannotTell if it doesn't answer."""
-    message = {"do": "request", "request": encode(replace(request, id=0))}
+    """Hand a request to the supervisor; None where none runs, CannotTell if it doesn't answer.
+
+    One that hangs is asked for nothing: it would do it when nobody wants it any more.
+    """
+    if query(call.config.state, "alive") is None:
+        return None
+    message = {
+        "do": "request",
+        "request": encode(replace(request, id=0)),
+        "by": time.monotonic() + timeout,
+    }
     return control.call(call.config.state, message, timeout)
 
 
@@ -48,7 +58,7 @@ def query(state: Path, what: str, timeout: float = 5.0, **more: object) -> Mappi
 
 def carry_out(call: Call, request: Request) -> Reply:
     """Do what was asked under the supervisor's lock, since no supervisor runs."""
-    if request.kind == "stop" and not call.config.state.is_dir():
+    if request.everything and not call.config.state.is_dir():
         return Reply(0, 0, "nothing is running")
     places.prepare_state(call.config.state)
     instance = Instance(call.config, call.program_root)
@@ -58,6 +68,7 @@ def carry_out(call: Call, request: Request) -> Reply:
         replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         memory = instance.memory_file.load() or Memory()
         watchdog = instance.watchdog(memory, replies.put, lambda text: None, supervising=False)
+        watchdog.recover()
         watchdog.ask(replace(request, id=1))
         while replies.empty():
             instance.waiter.wait(watchdog.run_once())

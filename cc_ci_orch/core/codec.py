@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+LARGEST = 1e11
+"""No time of ours, in seconds, is as large: the wall clock shows it in the year 5138."""
+
 
 def encode(value: Any) -> Any:
     """A JSON value for a dataclass instance and everything in it."""
@@ -123,6 +126,8 @@ def _decode_scalar(hint: Any, value: object, where: str) -> Any:
     if hint is float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{where}: a number belongs here")
+        if not abs(value) < LARGEST:  # nor NaN, nor infinity
+            raise ValueError(f"{where}: {str(value)[:20]} is no time and no measure")
         return float(value)
     if hint is type(None):
         raise ValueError(f"{where}: nothing belongs here")

@@ -37,9 +37,13 @@ from cc_ci_orch.core.policy import (
 from cc_ci_orch.core.step import Decision, Moment, Step
 
 
+UNKNOWN_BOOT = "unknown"
+"""The boot id of a host that doesn't tell it: no reason to believe in another boot."""
+
+
 def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
     """Decide everything about this tick."""
-    decision = Decision(_through_time(snapshot, memory, policy))
+    decision = _note_boot(Decision(_through_time(snapshot, memory, policy)), memory)
     at = Moment(snapshot.mono, snapshot.wall, policy, snapshot.entropy)
     decision = _take_outcomes(decision, snapshot, at)
     decision = _take_troubles(decision, snapshot)
@@ -58,7 +62,7 @@ def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
 
 def _through_time(snapshot: Snapshot, memory: Memory, policy: Policy) -> Memory:
     """Another boot makes every mono time meaningless; a gap between ticks ages nothing."""
-    if memory.boot_id != snapshot.boot_id:
+    if snapshot.boot_id not in (memory.boot_id, UNKNOWN_BOOT):
         roles = {name: _after_boot(mem, snapshot) for name, mem in memory.roles.items()}
         fresh = replace(memory.course, since=snapshot.mono)
         return replace(
@@ -69,6 +73,17 @@ def _through_time(snapshot: Snapshot, memory: Memory, policy: Policy) -> Memory:
         return memory
     roles = {name: _excuse(mem, unseen) for name, mem in memory.roles.items()}
     return replace(memory, roles=roles)
+
+
+def _note_boot(decision: Decision, before: Memory) -> Decision:
+    """The host was rebooted, if another boot was known before."""
+    boot = decision.memory.boot_id
+    if before.boot_id in ("", boot):
+        return decision
+    evidence = {"boot_id": boot, "previous": before.boot_id}
+    event = Event(Name.HOST_REBOOTED, "the boot id is another one now", evidence=evidence)
+    note = Notify(f"rebooted:{boot}", "the host was rebooted", "the loops go on where they were")
+    return decision.record(event).then(note)
 
 
 def _after_boot(mem: RoleMemory, snapshot: Snapshot) -> RoleMemory:

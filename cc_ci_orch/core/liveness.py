@@ -78,6 +78,8 @@ def take_in(view: SessionView, mem: RoleMemory, spec: RoleSpec, now: float) -> R
     if view.running is not Seen.PRESENT or view.process != mem.process:
         return mem
     moved: list[str] = []
+    if _begins_to_be_busy(view.account, mem):
+        mem = replace(mem, quiet_from=now)
     mem = _take_signals(view, mem, spec, now, moved)
     mem = _take_log(view, mem, spec, now, moved)
     mem = _take_cpu(view, mem, spec, now, moved)
@@ -93,7 +95,9 @@ def _take_signals(
     view: SessionView, mem: RoleMemory, spec: RoleSpec, now: float, moved: list[str]
 ) -> RoleMemory:
     signals = dict(view.signals)
-    if spec.traits.log_is_progress and not view.log_counts and view.window_activity is not None:
+    if view.account is not None:  # that it ends is work too, however long it was silent
+        signals["tool call"] = int(view.account.tool_open)
+    if spec.traits.log_is_progress and view.window_activity is not None:
         signals["window"] = view.window_activity
     changed = {
         name: Mark(value, now)
@@ -101,11 +105,12 @@ def _take_signals(
         if name not in mem.marks or mem.marks[name].value != value
     }
     for name in changed:
-        echo = name == "window" and now < mem.echo_until
-        if name in mem.marks and not echo:
+        if name == "window" and (view.log_counts or now < mem.echo_until):
+            continue  # the log tells more; or it is an echo
+        if name in mem.marks:
             moved.append(name)
     marks = {**mem.marks, **changed}
-    if "window" not in signals:  # it counts again only from when the log fails again
+    if "window" not in signals:  # what it did meanwhile is not new
         marks.pop("window", None)
     return replace(mem, marks=marks)
 
@@ -115,6 +120,8 @@ def _take_log(
 ) -> RoleMemory:
     """Growth of the log, less what the terminal itself echoed of our own typing."""
     new, old = view.log, mem.log
+    if not view.log_counts:  # its silence counts from when it can be written to again
+        mem = replace(mem, log_at=now)
     if new is None or new == old:
         return mem
     if old is None:  # what stands in it may be of the process before
@@ -158,6 +165,14 @@ def _take_retry(
     return replace(mem, retrying_at=since, quiet_from=quiet_from)
 
 
+def _begins_to_be_busy(account: Account | None, mem: RoleMemory) -> bool:
+    """The silence of a client that had nothing to do, or couldn't, is no silence of its work."""
+    return account is not None and account.doing is Doing.BUSY and mem.liveness in _NOT_BUSY
+
+
+_NOT_BUSY = (Liveness.IDLE, Liveness.WAITING, Liveness.LIMITED, Liveness.BLOCKED)
+
+
 # --------------------------------------------------------------------------------- judging
 
 
@@ -192,6 +207,8 @@ def _judge_by_silence(
     if mem.on_turn and quiet >= policy.stall_after:
         if not view.log_counts and view.window_activity is None:
             return Judgement(Liveness.UNKNOWN, "neither its log nor its window can be read")
+        if view.unreadable:
+            return _unreadable(view)
         if spec.traits.cpu_always and not (mem.cpu and mem.cpu.still):
             reason = f"silent for {span(quiet)}; whether its children use CPU isn't known yet"
             return Judgement(Liveness.WORKING, reason)
@@ -237,7 +254,13 @@ def _judge_busy(
         return Judgement(Liveness.WORKING, account.why)
     if account.tool_open and view.children != 0 and quiet < policy.tool_max:
         return Judgement(Liveness.WORKING, f"a tool has been running for {span(quiet)}")
+    if view.unreadable:
+        return _unreadable(view)
     return Judgement(Liveness.STALLED, f"{account.why}, and nothing has moved for {span(quiet)}")
+
+
+def _unreadable(view: SessionView) -> Judgement:
+    return Judgement(Liveness.UNKNOWN, f"can't read its {', '.join(view.unreadable)}")
 
 
 def _judge_retrying(mem: RoleMemory, policy: Policy, now: float, account: Account) -> Judgement:
@@ -271,7 +294,9 @@ def _evidence(view: SessionView, mem: RoleMemory, now: float) -> tuple[str, ...]
     """Each signal with its age, for `explain` and for the events."""
     lines = [f"process {mem.process.pid} lives" if mem.process else "no process"]
     lines.append(_log_line(view.log, view, mem, now))
-    lines += [f"{name}: unchanged for {span(now - mark.at)}" for name, mark in mem.marks.items()]
+    marks = {n: m for n, m in mem.marks.items() if n != "window" or not view.log_counts}
+    lines += [f"{name}: unchanged for {span(now - mark.at)}" for name, mark in marks.items()]
+    lines += [f"{name}: can't be read" for name in view.unreadable]
     if mem.cpu is not None and view.cpu is not None:
         lines.append(f"its children have used {view.cpu:.2f} s of CPU")
     if view.account is not None:

@@ -152,6 +152,8 @@ class SessionView:
     window_activity: int | None = None
     signals: Mapping[str, int | str] = field(default_factory=dict)
     """Progress signals by name (activity file, transcript, tokens, commits): any change is work."""
+    unreadable: tuple[str, ...] = ()
+    """Signals that can't be read now: without them silence can't be told from work."""
     cpu: float | None = None
     """CPU seconds of everything below the client, looked at only in doubt."""
     children: int | None = None

@@ -12,9 +12,8 @@ line counts if it reads: list bullet, key, colon, word, optionally `#` and an at
   seven digits) makes the line prose: a misread attempt is worse than an unread line.
 - The heading reads exactly that: `## Phase 1 notes` opens nothing. Closing `#`s are fine.
   Several sections of one phase are read as one, in order. Only `#` headings are headings.
-- Fenced code has neither headings nor list bullets: a `# comment` in it ends no section,
-  a claim quoted in it is not made. A fence that is never closed is none, or else one
-  forgotten fence would silence the rest of the file.
+- Code blocks mean nothing: a `## Phase 1` or a claim that is quoted in one counts, and a
+  `# comment` in one ends the section.
 - Of each file the first 1 MiB is read, less a line that the limit cuts. Bytes that are not
   UTF-8 are replaced. Any line ending will do. No bytes are an error.
 
@@ -24,7 +23,7 @@ For a key the highest attempt wins, then the last line (`newest`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -90,7 +89,9 @@ class Entry:
 Sheet = Mapping[str, tuple[Entry, ...]]
 """The entries of a file by `key_of`, each key's in the order of the file."""
 
-_HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
+_HEADING = re.compile(r" {0,3}(##?)(?=[ \t]|$)")
+"""A heading of level 1 or 2; deeper ones are prose within their section."""
+
 _TITLE = re.compile(rf"Phase[ \t]+({ID_PATTERN})")
 _LINE = re.compile(
     rf"""\s*[-*+]\s+
@@ -100,8 +101,6 @@ _LINE = re.compile(
     re.VERBOSE,
 )
 _ATTEMPT = re.compile(r"\s*#([0-9]+)(\w?)")
-_FENCE_OPENS = re.compile(r"[\s>]*(?:(?:[-*+]|[0-9]{1,9}[.)])\s+)*(`{3,}(?=[^`]*$)|~{3,})")
-_FENCE_CLOSES = re.compile(r"[\s>]*(`{3,}|~{3,})\s*$")
 
 
 def key_of(phase: str, key: str) -> str:
@@ -116,16 +115,28 @@ def parse(text: bytes | None, file: File) -> Sheet:
     """
     found: dict[str, list[Entry]] = {}
     phase: str | None = None
-    for line in _outside_fences(_lines(text or b"")):
+    for line in _lines(text or b""):
         heading = _HEADING.match(line)
         if heading:
-            if len(heading[1]) <= 2:
-                phase = _phase_of(line[heading.end() :]) if len(heading[1]) == 2 else None
+            phase = _phase_of(line[heading.end() :]) if heading[1] == "##" else None
         elif phase is not None:
             entry = parse_line(line, phase, file)
             if entry:
                 found.setdefault(key_of(phase, entry.key), []).append(entry)
     return {key: tuple(entries) for key, entries in found.items()}
+
+
+def essence(text: bytes, file: File) -> bytes:
+    """What `parse` reads of the text, and nothing else: `parse` makes the same of both."""
+    kept: list[str] = []
+    for line in _lines(text):
+        heading = _HEADING.match(line)
+        if heading:
+            phase = _phase_of(line[heading.end() :]) if heading[1] == "##" else None
+            kept.append(f"## Phase {phase}" if phase else "##")
+        elif entry := parse_line(line, PHASE, file):
+            kept.append(entry.line)
+    return "\n".join(kept).encode()
 
 
 def parse_line(line: str, phase: str, file: File) -> Entry | None:
@@ -161,29 +172,6 @@ def _lines(text: bytes) -> list[str]:
         text = text[: text.rfind(b"\n") + 1]
     decoded = text.decode("utf-8", "replace").removeprefix("\ufeff")
     return decoded.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
-def _outside_fences(lines: list[str]) -> Iterator[str]:
-    """The lines that are not in fenced code, in time linear in their number."""
-    fences = [_FENCE_CLOSES.match(line) for line in lines]
-    longest = {"`": 0, "~": 0}
-    ahead: list[Mapping[str, int]] = []  # the longest closing fences below each line, backwards
-    for fence in reversed(fences):
-        ahead.append(longest)
-        if fence and len(fence[1]) > longest[fence[1][0]]:
-            longest = {**longest, fence[1][0]: len(fence[1])}
-    ahead.reverse()
-    within = ""
-    for line, closes, below in zip(lines, fences, ahead, strict=True):
-        if within:
-            if closes and closes[1].startswith(within):
-                within = ""
-            continue
-        opens = _FENCE_OPENS.match(line)
-        if opens and below[opens[1][0]] >= len(opens[1]):
-            within = opens[1]
-        else:
-            yield line
 
 
 def _phase_of(title: str) -> str | None:

@@ -14,6 +14,7 @@ from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
     Ending,
     Liveness,
+    PhaseState,
     Request,
     RoleMemory,
     Rung,
@@ -59,6 +60,8 @@ def _wrong(request: Request, snapshot: Snapshot) -> str | None:
     if request.kind == "nudge" and len(request.roles) != 1:
         return "a nudge goes to one role"
     known = {phase.id for phase in snapshot.phases}
+    if request.kind == "phase" and not known:
+        return "there are no phases"
     if request.kind == "phase" and request.text not in ("set", "advance", "defer"):
         return f"can't change the phase: {request.text!r}: accepted: set, advance, defer"
     if request.phase and request.phase not in known:
@@ -189,8 +192,11 @@ def _nudge_waiting(decision: Decision, snapshot: Snapshot) -> Decision:
             continue
         role = request.roles[0]
         mem = decision.role(role)
-        if (answer := _cannot_nudge(mem, role, snapshot)) is not None:
-            decision = decision.then(Reply(request.id, answer[0], answer[1], role))
+        working = snapshot.supervising and decision.memory.course.state is PhaseState.RUNNING
+        refusal = _cannot_nudge(mem, role, snapshot) if working else NOT_NOW
+        if refusal is not None:
+            words = f"can't nudge {role}: {refusal[1]}"
+            decision = decision.then(Reply(request.id, refusal[0], words, role))
         elif mem.typing is not None or mem.interrupting is not None or mem.starting:
             left.append(request)
         else:
@@ -199,16 +205,19 @@ def _nudge_waiting(decision: Decision, snapshot: Snapshot) -> Decision:
     return replace(decision, memory=replace(decision.memory, waiting=tuple(left)))
 
 
+NOT_NOW = (TRY_AGAIN, "nobody supervises, or the phase is ending")
+
+
 def _cannot_nudge(mem: RoleMemory, role: str, snapshot: Snapshot) -> tuple[int, str] | None:
     view = snapshot.sessions.get(role)
     if snapshot.terminal is Seen.UNKNOWN or (view and view.running is Seen.UNKNOWN):
-        return TRY_AGAIN, f"can't nudge {role}: tmux doesn't answer"
+        return TRY_AGAIN, "tmux doesn't answer"
     if mem.held:
-        return FAILED, f"can't nudge {role}: it is held"
+        return FAILED, "it is held"
     if mem.ending is not None or not _running(snapshot, role):
-        return FAILED, f"can't nudge {role}: it is not running"
+        return FAILED, "it is not running"
     if mem.liveness in (Liveness.BLOCKED, Liveness.LIMITED):
-        return FAILED, f"can't nudge {role}: it is {mem.liveness}: {mem.reason}"
+        return FAILED, f"it is {mem.liveness}: {mem.reason}"
     return None
 
 

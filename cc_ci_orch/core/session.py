@@ -51,9 +51,10 @@ def step(
         mem = _adopt(view, mem, at)
     result = _judged(view, liveness.take_in(view, mem, spec, at.now), spec, at)
     mem = result.mem
-    if _typed_for_nobody(mem, there=there, strange=strange):
+    typing = mem.typing
+    if typing is not None and _for_nobody(typing, mem, there=there, strange=strange):
         why = mem.ending.why if mem.ending is not None else "its process ended"
-        result = typing_in.drop(result, spec.name, why, at.now)
+        result = typing_in.drop(result, spec.name, typing, why, at.now)
     if mem.ending is not None:
         return replacing.go_on(view, result, mem.ending, spec, at, may_start=may_start)
     if not there:
@@ -73,11 +74,11 @@ def _adopt(view: SessionView, mem: RoleMemory, at: Moment) -> RoleMemory:
     return starting.begin_process(replace(mem, ending=ending), view.process, at.now)
 
 
-def _typed_for_nobody(mem: RoleMemory, *, there: bool, strange: bool) -> bool:
+def _for_nobody(typing: Typing, mem: RoleMemory, *, there: bool, strange: bool) -> bool:
     """Whether the prompt on its way has lost the process that it was for."""
-    if mem.typing is None or mem.ending is not None:
-        return mem.typing is not None
-    if mem.typing.silent and mem.typing.sent_at is None:
+    if mem.ending is not None:
+        return True
+    if typing.silent and typing.sent_at is None:
         return not (there or mem.starting)
     return strange or not there
 
@@ -141,7 +142,8 @@ def _alive(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
     typing = mem.typing
     unsent = typing is None or (typing.sent_at is None and typing.request is None)
     if mem.held:
-        result = result if unsent else typing_in.drop(result, spec.name, "it is held", at.now)
+        if typing is not None and not unsent:
+            result = typing_in.drop(result, spec.name, typing, "it is held", at.now)
         return _housekeep(view, result, spec, at)
     if unsent and view.typed_ago is not None and view.typed_ago < at.policy.operator_grace:
         free = at.now + at.policy.operator_grace - view.typed_ago

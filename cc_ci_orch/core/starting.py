@@ -123,7 +123,7 @@ def start_failed(mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str) -> St
     mem = replace(
         mem,
         starting=False,
-        typing=None,
+        typing=None if mem.typing is None or mem.typing.silent else mem.typing,
         mode=mem.mode or Then.RESUME,
         begun=mem.begun and mem.resumed,
     )

@@ -66,11 +66,8 @@ def _proved(view: SessionView, typing: Typing) -> bool:
     return view.log is not None and view.log_counts and view.log.size > typing.log_size
 
 
-def drop(result: Step, role: str, why: str, now: float) -> Step:
+def drop(result: Step, role: str, typing: Typing, why: str, now: float) -> Step:
     """Whatever is on its way has nowhere to arrive any more. Whoever asked for it is told."""
-    typing = result.mem.typing
-    if typing is None:
-        return result
     if typing.silent or typing.sent_at is None:
         result = replace(result, mem=replace(result.mem, typing=None))
         return _answer(result, role, typing, False, why)

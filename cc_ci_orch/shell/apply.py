@@ -157,7 +157,7 @@ class Applier:
         try:
             self._files.write(seat.prompt_file, prompt + "\n")
         except OSError:
-            if not seat.prompt_file.exists():
+            if self._files.stamp(seat.prompt_file) is None:
                 raise
         return seat.prompt_file
 
@@ -215,12 +215,18 @@ class Applier:
         """End all that runs below the server, then the server."""
         for seat in self._observer.seats.values():
             self._end_tree(seat, None)
-        pid = self._terminal.server_pid()
+        pid = self._terminal.listener()
         server = self._processes.identify(pid) if pid is not None else None
         if server is not None:
             below = [info.id for info in self._processes.snapshot().tree(server)[1:]]
             self._processes.end(below, grace=0)
-        self._terminal.end_server()
+        try:
+            self._terminal.end_server()
+        except CannotTell:
+            if server is None:
+                raise
+            self._processes.end([server], grace=0)
+            self._terminal.end_server()  # what it left
 
 
 def echoed(text: str) -> int:
@@ -229,4 +235,5 @@ def echoed(text: str) -> int:
 
 
 def _grown(old: FileStamp | None, new: FileStamp | None) -> bool:
-    return new is not None and (old is None or new.size > old.size)
+    """Whether a log that counts has grown; `old` is None for one that doesn't."""
+    return old is not None and new is not None and new.size > old.size

@@ -1,7 +1,7 @@
 """git: the work repository, and the clones that the roles work in.
 
 Every call is one git process without a terminal: it can fail, but it can't ask. What a
-repository says is untrusted: names are passed after `--`, and no hook of ours runs there.
+repository says is untrusted: names are passed after `--`. No hook runs, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from pathlib import Path
 
 from cc_ci_orch.errors import OrchError
 from cc_ci_orch.shell.ports import CannotTell
-from cc_ci_orch.shell.run import Done, run, run_head
+from cc_ci_orch.shell.run import Done, Leash, run, run_head
 
 TIMEOUT = 30.0
 """Seconds for a look at a remote: a slow network is no trouble, a dead one must not last."""
 
 CLONE_TIMEOUT = 600.0
 """Seconds for a clone: the work repository may be large."""
+
+GIT = ("git", "-c", "core.hooksPath=/dev/null")
 
 
 class Git:
@@ -28,15 +30,28 @@ class Git:
         kept = {name: value for name, value in env.items() if not name.startswith("GIT_")}
         ssh = {n: env[n] for n in ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO") if n in env}
         self._env = {**kept, **ssh, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+        self._leash = Leash()
 
-    def make_bare(self, path: Path, branch: str) -> None:
-        """Make an empty bare repository, if there is none; OrchError if that can't be done."""
+    def end(self) -> None:
+        """End whatever git does for others at this moment, and from now on."""
+        self._leash.end()
+
+    def make_bare(self, path: Path, branch: str, format: str = "sha1") -> None:
+        """Make an empty bare repository, if there is none; OrchError if that can't be done.
+
+        It is there as a whole or not at all. `format`: git's name for the kind of its ids.
+        """
         if (path / "HEAD").exists():
             return
-        self._must(
-            ("init", "--quiet", "--bare", f"--initial-branch={branch}", "--", os.fspath(path)),
-            f"can't make the work repository: {path}",
-        )
+        what = f"can't make the repository: {path}"
+        made = path.with_name(f"{path.name}.new")
+        options = ("--quiet", "--bare", "--template=", f"--initial-branch={branch}")
+        kind = () if format == "sha1" else (f"--object-format={format}",)  # of an old git
+        self._must(("init", *options, *kind, "--", os.fspath(made)), what)
+        try:
+            made.rename(path)
+        except OSError as error:
+            raise OrchError(f"{what}: {error.strerror}") from None
 
     def clone(self, url: str, branch: str, path: Path) -> None:
         """Clone `url` into `path` and leave it on `branch`, which need not exist yet.
@@ -75,13 +90,15 @@ class Git:
 
         CannotTell if git doesn't answer within `timeout` seconds.
         """
-        whole = ("git", "-C", os.fspath(repository), *argv)
+        whole = (*GIT, "-C", os.fspath(repository), *argv)
+        env, cwd, leash = self._env, Path("/"), self._leash
         if limit is not None:
-            return run_head(whole, limit=limit, timeout=timeout, env=self._env, cwd=Path("/"))
-        return run(whole, timeout=timeout, stdin=stdin, env=self._env, cwd=Path("/"))
+            return run_head(whole, limit=limit, timeout=timeout, env=env, cwd=cwd, leash=leash)
+        return run(whole, timeout=timeout, stdin=stdin, env=env, cwd=cwd, leash=leash)
 
     def _git(self, argv: tuple[str, ...], timeout: float = TIMEOUT) -> Done:
-        return run(("git", *argv), timeout=timeout, env=self._env, cwd=Path("/"))
+        whole = (*GIT, *argv)
+        return run(whole, timeout=timeout, env=self._env, cwd=Path("/"), leash=self._leash)
 
     def _must(self, argv: tuple[str, ...], what: str, timeout: float = TIMEOUT) -> Done:
         try:

@@ -27,11 +27,14 @@ from cc_ci_orch.core.model import (
 from cc_ci_orch.core.news import News
 from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.policy import Policy
+from cc_ci_orch.errors import OrchError
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.ports import CannotTell, Clock, Files, Pane, Processes
 
 TAIL = 4096
 """Bytes of an ended process's log in which it may say why it ended."""
+
+ACTIVITY = "activity file"
 
 PanesSource = Callable[[], list[Pane]]
 
@@ -118,7 +121,7 @@ class Observer:
     def _look_at_panes(self) -> Seen:
         try:
             panes = self._list_panes()
-        except CannotTell as error:
+        except (CannotTell, OrchError) as error:
             self._unanswered = str(error)
             return Seen.UNKNOWN
         self.panes = {pane.session: pane for pane in panes}
@@ -161,14 +164,16 @@ class Observer:
             return replace(view, exit=self._exit(pane), lost=self._says_lost(seat, mem))
         self._processes.watch(process)
         log, readable = self._stamp(seat.log)
-        activity, _ = self._stamp(seat.activity)
+        activity, known = self._stamp(seat.activity)
+        touched = {ACTIVITY: activity.mtime_ns if activity else 0}
         return replace(
             view,
             process=process,
             running=Seen.PRESENT,
             log=log,
             log_counts=pane.piped and readable,
-            signals={"activity file": activity.mtime_ns if activity else 0},
+            signals=touched if known else {},
+            unreadable=() if known else (ACTIVITY,),
         )
 
     def _typed_ago(self, pane: Pane) -> float | None:

@@ -105,6 +105,9 @@ class Terminal(Protocol):
     def server_pid(self) -> int | None:
         """The server's process, None where none runs."""
 
+    def listener(self) -> int | None:
+        """As `server_pid`, of a server that gives no answer too. Costs no tmux process."""
+
 
 @dataclass(frozen=True)
 class ProcessInfo:

@@ -33,10 +33,20 @@ RECOVERED = 64 * 1024
 """Bytes at the end of the event log in which the last numbered event is looked for."""
 
 _EVIDENCE = frozenset(
-    (
-        "log log_at echo echo_until marks cpu progress_at progress_by reason evidence "
-        "next_step next_at"
-    ).split()
+    [
+        "log",
+        "log_at",
+        "echo",
+        "echo_until",
+        "marks",
+        "cpu",
+        "progress_at",
+        "progress_by",
+        "reason",
+        "evidence",
+        "next_step",
+        "next_at",
+    ]
 )
 _DURABLE = tuple(
     f.name for f in fields(RoleMemory) if f.name not in _EVIDENCE and not f.metadata.get("volatile")
@@ -58,9 +68,13 @@ class MemoryFile:
         return self._files.load(MEMORY, _decode)
 
     def peek(self) -> Memory | None:
-        """As `load`, for one who only looks on: ValueError or OSError where it can't be used."""
-        value = self._files.peek(MEMORY)
-        return None if value is None else _decode(value)
+        """As `load`, for one who only looks on: nothing is set aside, `trouble` says why not."""
+        try:
+            value = self._files.peek(MEMORY)
+            return None if value is None else _decode(value)
+        except (OSError, ValueError) as error:
+            self.trouble = Trouble("state", f"can't read the memory: {error}")
+            return None
 
     def flush(self, memory: Memory) -> None:
         """Write it down, whatever changed."""

@@ -14,7 +14,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,34 @@ class Done:
         return self.stderr.decode("utf-8", "replace").strip()
 
 
+class Leash:
+    """Holds the tools that run at this moment, for whoever must end them from another thread."""
+
+    def __init__(self) -> None:
+        self._held: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
+
+    def end(self) -> None:
+        """Kill them, and what they started, and all that comes after them."""
+        self._ended = True
+        for process in tuple(self._held):
+            _put_down(process)
+
+    @contextmanager
+    def hold(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Kept until the end of the block; whoever waits for the process sees it end."""
+        self._held.add(process)
+        if self._ended:
+            _put_down(process)
+        try:
+            yield
+        finally:
+            self._held.discard(process)
+
+
+_NO_LEASH = Leash()
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -50,6 +79,7 @@ def run(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    leash: Leash = _NO_LEASH,
 ) -> Done:
     """Run a tool until it has ended and closed its output; any return code is a value.
 
@@ -57,7 +87,8 @@ def run(
     it takes longer (it and what it started in its session are killed), or if it can't be
     started for want of resources or of `cwd`; ConfigError if there is no such program.
     """
-    with _start(argv, env, cwd, stdin=subprocess.PIPE, output=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with _start(argv, env, cwd, stdin=pipe, output=pipe) as process, leash.hold(process):
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
@@ -76,6 +107,7 @@ def run_head(
     timeout: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    leash: Leash = _NO_LEASH,
 ) -> Done:
     """Run a tool for the first `limit` bytes of its output; it is killed when it has more.
 
@@ -84,7 +116,8 @@ def run_head(
     """
     deadline = time.monotonic() + timeout
     head = b""
-    with _start(argv, env, cwd, stdin=subprocess.DEVNULL, output=subprocess.PIPE) as process:
+    null, pipe = subprocess.DEVNULL, subprocess.PIPE
+    with _start(argv, env, cwd, stdin=null, output=pipe) as process, leash.hold(process):
         assert process.stdout is not None
         try:
             while len(head) < limit:
@@ -167,4 +200,5 @@ def _put_down(process: subprocess.Popen[bytes]) -> None:
     # Not yet waited for, so the pid is still its own, even where it has ended already and only
     # a child of it keeps the output open.
     if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended, and another thread has noticed
+            os.killpg(process.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ next snapshot. A remote that gives no answer is a trouble; the looks then become
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from cc_ci_orch.shell.ports import CannotTell
 
 LONGEST_PAUSE = 300.0
 """Seconds between looks at a remote that doesn't answer; doubled up to this."""
+
+SLOW = 60.0
+"""Seconds after which a look that goes on is a trouble, too."""
 
 
 class Source(Protocol):
@@ -41,6 +45,7 @@ class Scout:
         self._stop = threading.Event()
         self._news: News | None = None
         self._trouble: Trouble | None = None
+        self._looks_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="scout", daemon=True)
 
     def start(self) -> None:
@@ -57,15 +62,21 @@ class Scout:
 
     def trouble(self) -> Trouble | None:
         """Why the work repository can't be seen now; None if it can."""
-        return self._trouble
+        since = self._looks_since
+        if since is None or time.monotonic() - since < SLOW:
+            return self._trouble
+        return Trouble("repository", f"a look at the work repository takes over {SLOW:g} s")
 
     def look(self) -> bool:
         """One look; whether it was answered."""
+        self._looks_since = time.monotonic()
         try:
             self._news = self._source.news(self._known())
         except (CannotTell, OrchError) as error:
             self._trouble = Trouble("repository", f"can't see the work repository: {error}")
             return False
+        finally:
+            self._looks_since = None
         self._trouble = None
         return True
 

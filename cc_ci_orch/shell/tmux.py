@@ -16,7 +16,9 @@ import itertools
 import os
 import re
 import select
+import socket
 import stat
+import struct
 import sys
 import termios
 import time
@@ -34,6 +36,7 @@ TIMEOUT = 5.0  # seconds for one tmux command, for a server to come up, and for 
 WIDTH, HEIGHT = 120, 40
 
 _REAPER = Path(__file__).with_name("reaper.py")
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _MARK = "@cc_ci_orch 1"
 _UNREADY = "display-message -p unready"
 
@@ -90,6 +93,7 @@ class Tmux:
 
     def __init__(self, socket_args: Sequence[str], server_log: Path | None = None) -> None:
         self._argv = ("tmux", "-u", *socket_args, "-f", os.devnull)
+        self._path = _socket_path(*socket_args)
         self._server_log = server_log
         names = (*KEPT, "TMUX_TMPDIR")
         self._env = {name: os.environ[name] for name in names if name in os.environ}
@@ -193,6 +197,17 @@ class Tmux:
             return _number(_expect(self._ask("display-message", "-p", "#{pid}"), "server"))
         except _NoServer:
             return None
+
+    def listener(self) -> int | None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+            try:
+                probe.connect(self._path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                return None
+            except OSError as error:
+                raise CannotTell(f"tmux: {self._path}: {error.strerror}") from None
+            peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        return int(_UCRED.unpack(peer)[0])
 
     # ------------------------------------------------------------------ the server
 
@@ -323,6 +338,14 @@ def _terminal_type() -> str:
     except (ImportError, curses.error):
         return "screen-256color"
     return "tmux-256color"
+
+
+def _socket_path(option: str, value: str) -> str:
+    """Where tmux keeps the socket of `-S PATH` or `-L NAME`."""
+    if option == "-S":
+        return value
+    base = os.environ.get("TMUX_TMPDIR") or "/tmp"
+    return os.path.join(base, f"tmux-{os.getuid()}", value)
 
 
 def _pidfd(pid: int) -> int | None:

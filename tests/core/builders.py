@@ -47,6 +47,7 @@ from cc_ci_orch.core.model import (
     Traits,
     Trouble,
 )
+from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.core.step import Decision
 
@@ -140,6 +141,7 @@ class Story:
         self.keep_terminal = False
         self.supervising = True
         self.viewer = Seen.PRESENT
+        self.phases: tuple[PhaseSpec, ...] = ()
         self.troubles: tuple[Trouble, ...] = ()
         self.outcomes: list[Outcome] = []
         self.requests: list[Request] = []
@@ -187,6 +189,9 @@ class Story:
         end = self.now + seconds
         while True:
             self.tick()
+            if self.decision.finished:  # the watchdog ends itself here
+                self.pass_by(end - self.now)
+                return self
             due = self.now + self.policy.poll
             if self.decision.wake is not None:
                 due = min(due, self.decision.wake)
@@ -266,6 +271,7 @@ class Story:
             turn=self.turn,
             keep_terminal=self.keep_terminal,
             supervising=self.supervising,
+            phases=self.phases,
             viewer=self.viewer,
             troubles=self.troubles,
         )

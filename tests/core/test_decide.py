@@ -111,10 +111,20 @@ def test_another_boot_keeps_what_a_person_decided_and_the_conversations() -> Non
     story.forget().wait(5)
     (start,) = story.actions(StartSession)
     assert (start.role, start.conversation, start.resume) == ("builder", conversation, True)
-    assert story.events() == ["session.started"]
+    assert story.events() == ["host.rebooted", "session.started"]
     assert story.mem("adversary").held
     assert story.mem("third").wanted is Wanted.DOWN
     assert story.actions(ShowLog) != []
+
+
+def test_a_boot_id_that_can_not_be_read_is_no_reboot() -> None:
+    """Nothing is started anew because of it, and nothing is told."""
+    story = Story().started()
+    process = story.mem().process
+    story.boot_id = "unknown"
+    story.wait(10)
+    assert (story.mem().process, story.events()) == (process, [])
+    assert story.actions(StartSession) == []
 
 
 # ---------------------------------------------------------------------------- several roles
@@ -325,7 +335,7 @@ def play(looks: list[dict[str, Any]]) -> list[tuple[Snapshot, Memory, tuple[Acti
 
 
 HISTORIES = st.lists(LOOKS, max_size=12)
-ANY = settings(max_examples=300, deadline=None)
+ANY = settings(max_examples=1500, deadline=None)
 
 
 @ANY

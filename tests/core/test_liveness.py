@@ -205,6 +205,31 @@ def test_a_program_whose_log_and_window_cannot_be_read_is_unknown() -> None:
     assert judged(replace(blind, window_activity=5), still, 900.0) is Liveness.STALLED
 
 
+def test_silence_is_no_stall_while_a_signal_can_not_be_read() -> None:
+    """It might be moving."""
+    still = taken(known(), (1.0, seen(cpu=1.0)), (3.0, seen(cpu=1.0)))
+    blind = seen(unreadable=("activity file",))
+    found = liveness.judge(blind, still, role(), POLICY, 900.0)
+    assert found.liveness is Liveness.UNKNOWN
+    assert found.reason == "can't read its activity file"
+    busy = seen(account=BUSY, signals={"tokens": 1}, unreadable=("transcript",))
+    assert judged(busy, known(log_at=900.0), 900.0, client()) is Liveness.UNKNOWN
+
+
+def test_a_client_that_becomes_busy_after_a_long_rest_is_not_stalled() -> None:
+    """Silence counts only while something is expected."""
+    story = Story(client(), turn=frozenset())
+    agent = story.agent()
+    agent.account, agent.signals = IDLE, {"tokens": 1}
+    story.started()
+    story.wait(3000)
+    agent.account = BUSY
+    story.wait(800)
+    assert story.mem().liveness is Liveness.WORKING
+    story.wait(200)
+    assert story.mem().liveness is Liveness.STALLED
+
+
 def test_silence_counts_from_what_excuses_the_time_before() -> None:
     """A turn that began, a hold that ended, a gap in which nobody looked."""
     still = taken(known(quiet_from=500.0), (1.0, seen(cpu=1.0)), (3.0, seen(cpu=1.0)))
@@ -320,6 +345,7 @@ def test_the_evidence_names_every_signal_with_its_age() -> None:
         "process 7 lives",
         "log: 100 bytes, unchanged for 3s",
         "activity file: unchanged for 2s",
+        "tool call: unchanged for 2s",
         "its children have used 2.00 s of CPU",
         "the client says: busy (a tool runs)",
         "a person is attached, last key 1m05s ago",

@@ -19,6 +19,7 @@ from cc_ci_orch.core.actions import (
     Type,
 )
 from cc_ci_orch.core.model import Account, Doing, Liveness, PromptKind, Rung, Seen, Wanted
+from cc_ci_orch.core.phases import PhaseSpec
 from tests.core.builders import WAYS_OUT, Story, client, role
 
 PAIR = (role("builder"), role("adversary"))
@@ -162,7 +163,7 @@ def test_a_stop_of_everything_waits_for_a_deaf_agent_and_ends_the_server() -> No
     story.wait(5)
     assert answer(story, number) == (0, "stopped")
     assert story.decision.finished
-    assert len(story.actions(EndServer)) == 1
+    assert story.actions(EndServer)
     assert story.memory.stopped
 
 
@@ -197,7 +198,7 @@ def test_a_stop_goes_on_in_the_end_although_tmux_does_not_answer() -> None:
     story.wait(14)
     assert story.actions(EndServer, *WAYS_OUT) == []
     story.wait(3)
-    assert len(story.actions(EndServer)) == 1
+    assert story.actions(EndServer)
     assert story.actions(*WAYS_OUT) == []
     assert answer(story, number) == (0, "stopped")
 
@@ -406,6 +407,16 @@ def test_a_nudge_that_can_not_arrive_is_refused_at_once(
     assert story.actions(Type) == []
 
 
+def test_a_nudge_without_a_supervisor_is_refused_for_now() -> None:
+    """Nobody would prove it, and a prompt typed hours later does harm."""
+    story = Story().started()
+    story.supervising = False
+    number = story.ask("nudge", "builder", text="hello")
+    found = answer(story, number)
+    assert found is not None and found[0] == 75
+    assert story.mem().typing is None
+
+
 def test_nudges_arrive_one_after_the_other() -> None:
     """Each has its own proof and its own answer."""
     story = Story().started()
@@ -458,7 +469,7 @@ def test_whoever_waits_for_a_nudge_is_told_when_it_dies() -> None:
         ("stop", ("nobody", "builder", "else"), "no such role: else, nobody"),
         ("nudge", (), "a nudge goes to one role"),
         ("nudge", ("builder", "adversary"), "a nudge goes to one role"),
-        ("phase", (), "can't change the phase: '': accepted: set, advance, defer"),
+        ("phase", (), "there are no phases"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_answered_and_changes_nothing(
@@ -471,6 +482,24 @@ def test_a_request_that_makes_no_sense_is_answered_and_changes_nothing(
     story.wait(5)
     assert set(story.memory.roles) == roles_before
     assert story.actions(*WAYS_OUT) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "phase", "code", "words"),
+    [
+        ("defer", "2", 0, "phase 2 is deferred"),
+        ("defer", "3", 1, "no such phase: '3': accepted: 1, 2"),
+        ("skip", "2", 1, "can't change the phase: 'skip': accepted: set, advance, defer"),
+    ],
+)
+def test_a_change_of_the_phase_is_answered_at_once(
+    text: str, phase: str, code: int, words: str
+) -> None:
+    story = Story(*PAIR)
+    story.phases = (PhaseSpec("1", "one", "1.md"), PhaseSpec("2", "two", "2.md"))
+    story.started()
+    number = story.ask("phase", text=text, phase=phase)
+    assert answer(story, number) == (code, words)
 
 
 def test_without_a_supervisor_only_what_was_asked_is_done() -> None:

@@ -655,3 +655,19 @@ def test_a_long_log_is_rotated_and_that_is_no_progress() -> None:
     seen = story.mem().progress_at
     story.wait(60)
     assert story.mem().progress_at == seen
+
+
+def test_silence_is_no_stall_until_the_cpu_of_the_children_is_known() -> None:
+    """Two samples a second apart; the watchdog looks again in time for them."""
+    story = Story().started()
+    silent(story)
+    view, blind = story.view, True
+    story.view = lambda name, agent: (  # type: ignore[method-assign]
+        replace(view(name, agent), cpu=None) if blind else view(name, agent)
+    )
+    story.wait(950)
+    assert story.mem().liveness is Liveness.WORKING
+    assert story.decision.wake is not None and story.decision.wake - story.now <= 1.0
+    blind = False
+    story.wait(3)
+    assert story.mem().liveness is Liveness.STALLED

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.instance import Instance
+pytest.register_assert_rewrite("tests.e2e.instance")
+
+from tests.e2e.instance import Instance  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -34,8 +36,8 @@ def instance(program: Path) -> Iterator[Make]:
     """Make an instance, with any settings; `agent` is a script and its words."""
     made: list[Instance] = []
 
-    def make(*agent: str, folder: Path | None = None, **settings: str) -> Instance:
-        it = Instance(program, folder, **settings)
+    def make(*agent: str, place: str = "here", **settings: str) -> Instance:
+        it = Instance(program, place, **settings)
         made.append(it)
         if agent:
             it.settings["LOOP_COMMAND"] = it.agent(*agent)

@@ -61,11 +61,11 @@ class Done:
 class Instance:
     """A private root and state folder, tmux server and environment; nothing is started yet."""
 
-    def __init__(self, program: Path, folder: Path | None = None, **settings: str) -> None:
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="orch-e2e-", dir="/tmp"))
+    def __init__(self, program: Path, place: str = "here", **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="orch-e2e-", dir="/tmp"))
         self.launch = program / "launch.sh"
-        self.root = self.folder / "root"
-        self.state = self.folder / "state"
+        self.root = self.folder / place
+        self.state = self.folder / f"{place}-state"
         for made in (self.root, self.folder / "home", self.folder / "tmux"):
             made.mkdir(exist_ok=True)
         self.plan(PLAN)
@@ -148,7 +148,8 @@ class Instance:
         """Stop it, and be sure that nothing of it is left."""
         done = self.run("stop", *(args or ("--grace", "1s")))
         assert done.code == 0, done
-        assert self.processes() == {}
+        left = self.processes()
+        assert left == {}, left
         return done
 
     # ------------------------------------------------------------------ looking

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -36,14 +35,12 @@ def test_start_status_logs_stop(instance: Make) -> None:
 @pytest.mark.parametrize(
     "name", ["a place with spaces", "ünï—cödé ☃", "hash#1 %d 'quote' \"two\" $HOME `id`"]
 )
-def test_odd_folders(instance: Make, tmp_path: Path, name: str) -> None:
+def test_odd_folders(instance: Make, name: str) -> None:
     """Any folder will do for the root and the state, and is never taken for something else."""
-    odd = tmp_path / name
-    odd.mkdir()
-    it = instance("tells.py", str(odd / "told"), ORCH_ROOT=str(odd), ORCH_STATE=str(odd / "st#ate"))
-    it.state = odd / "st#ate"
+    it = instance("tells.py", place=name)
+    it.settings["LOOP_COMMAND"] = it.agent("tells.py", str(it.root / "told"))
     it.start()
-    assert (odd / "told.builder").exists()
+    eventually(lambda: (it.root / "told.builder").exists(), LONG)
     eventually(lambda: "working" in it.run("logs", "builder").out, LONG)
     it.stop()
 
@@ -60,7 +57,7 @@ def test_a_symlink_to_the_launcher(instance: Make) -> None:
 
 def test_relative_places(instance: Make) -> None:
     """Relative paths in the environment count from where the person is, now and later."""
-    it = instance(ORCH_ROOT="root", ORCH_STATE="./state")
+    it = instance(ORCH_ROOT="here", ORCH_STATE="./here-state")
     assert it.run("start", cwd=it.folder).code == 0
     assert it.run("status", cwd=it.folder).code == 0
     assert (it.state / "memory.json").exists()
