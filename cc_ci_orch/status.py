@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +35,10 @@ SICK = frozenset({Liveness.ABSENT, Liveness.STALLED, Liveness.BLOCKED, Liveness.
 """What a wanted session must not be in a healthy instance."""
 
 
+AWAY = frozenset({Liveness.ABSENT, Liveness.EXITED})
+"""What a session may be that has been ended because its phase is over."""
+
+
 @dataclass(frozen=True)
 class SupervisorInfo:
     """The supervising process, as far as there is one."""
@@ -56,6 +61,8 @@ class PhaseInfo:
     state: str
     done: bool
     gates: tuple[Mapping[str, Any], ...] = ()
+    waits_for: str = ""
+    """While it is draining: whom its end waits for."""
 
 
 def phase_info(memory: Memory, phases: Sequence[PhaseSpec]) -> PhaseInfo:
@@ -69,6 +76,7 @@ def phase_info(memory: Memory, phases: Sequence[PhaseSpec]) -> PhaseInfo:
     where = standing(course.ledger, spec.id, spec.gates)
     complete = course.state is PhaseState.COMPLETE
     state = "stopped" if memory.stopped and not complete else course.state.value
+    waits_for = course.waiting_for if state == PhaseState.DRAINING else ""
     gates = tuple(
         {
             "id": gate.id,
@@ -79,7 +87,8 @@ def phase_info(memory: Memory, phases: Sequence[PhaseSpec]) -> PhaseInfo:
         }
         for gate in where.gates
     )
-    return PhaseInfo(spec.id, spec.title, index, count, state, complete or where.complete, gates)
+    done = complete or where.complete
+    return PhaseInfo(spec.id, spec.title, index, count, state, done, gates, waits_for)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,8 @@ def as_dict(
 ) -> dict[str, Any]:
     """Everything that `status --json` prints."""
     sessions = [_session(seat, snapshot, memory) for seat in seats]
-    well = all(_is_well(memory.roles.get(seat.name, RoleMemory())) for seat in seats)
+    away = AWAY if phase.state == PhaseState.DRAINING else frozenset()
+    well = all(_is_well(memory.roles.get(seat.name, RoleMemory()), away) for seat in seats)
     return {
         "schema": SCHEMA,
         "instance": name,
@@ -121,6 +131,7 @@ def as_dict(
             "state": phase.state,
             "done": phase.done,
             "gates": list(phase.gates),
+            "waits_for": phase.waits_for or None,
         },
         "turn": sorted(memory.course.turn),
         "sessions": sessions,
@@ -162,8 +173,8 @@ def _next_attempt(mem: RoleMemory, *, alive: bool) -> float | None:
     return mem.next_attempt
 
 
-def _is_well(mem: RoleMemory) -> bool:
-    if mem.wanted is Wanted.DOWN or mem.held:
+def _is_well(mem: RoleMemory, away: AbstractSet[Liveness]) -> bool:
+    if mem.wanted is Wanted.DOWN or mem.held or mem.liveness in away:
         return True
     return mem.liveness not in SICK and not mem.gave_up
 
@@ -230,7 +241,9 @@ def _phase_line(state: Mapping[str, Any]) -> str:
     turn = ", ".join(state["turn"]) or "nobody"
     gates = f", {passed} of {len(phase['gates'])} gates passed" if phase["gates"] else ""
     where = f"phase {phase['id']} ({phase['index']} of {phase['count']}) {phase['state']}"
-    return fit(f"{where}{gates}; on turn: {turn}")
+    waits_for = phase.get("waits_for")  # not told by an older version
+    now = f"waiting for {waits_for}" if waits_for else f"on turn: {turn}"
+    return fit(f"{where}{gates}; {now}")
 
 
 def _row(session: Mapping[str, Any], state: Mapping[str, Any], colour: bool) -> str:

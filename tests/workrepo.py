@@ -34,8 +34,8 @@ class WorkRepo:
         self.branch = branch
         kind = () if format == "sha1" else (f"--object-format={format}",)
         self.git("init", "-q", "--bare", *kind, f"--initial-branch={branch}", str(self.url), at="/")
-        self.git("clone", "-q", str(self.url), str(self.clone), at="/")
-        self.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        self.git("init", "-q", *kind, f"--initial-branch={branch}", str(self.clone), at="/")
+        self.git("remote", "add", "origin", str(self.url))
 
     def git(
         self, *argv: str, who: str = "builder", at: Path | str = "", stdin: bytes = b"",

@@ -6,6 +6,7 @@ lives. An idle client never repaints (Claude Code 2.1.330).
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 
 from cc_ci_orch.agents.base import ExitBySignal, ExitByWords, Job, plain
@@ -17,6 +18,8 @@ class Claude:
     """The `claude` backend; `binary` is the program to run."""
 
     binary: str = "claude"
+    folder: str = ""
+    """Where the settings of each role's session stand (`settings_file`)."""
     name: str = "claude"
     traits: Traits = field(
         default=Traits(log_is_progress=False, has_account=True, cpu_always=False)
@@ -35,18 +38,20 @@ class Claude:
             *(which, job.conversation),
             *("--name", job.session),
             *("--remote-control", job.session),
+            *("--settings", f"{self.folder}/{job.role}.json"),
             "--dangerously-skip-permissions",
             *model,
             self.typeable(job.prompt),
         )
 
     def typeable(self, text: str) -> str:
-        """A leading `!` would run a shell command, a leading `/` one of the client's own.
+        """A leading `!` would run a shell command, a leading `/` one of the client's own, even
+        after a space; both not behind `> `. A leading `-` would be an option on a command line.
 
-        A leading `-` would be an option where the prompt stands on the command line.
+        Characters that can't be seen are left out: the client would ask about them first.
         """
-        text = plain(text)
-        return f" {text}" if text.startswith(("!", "/", "#", "-")) else text
+        text = "".join(c for c in plain(text) if unicodedata.category(c) != "Cf")
+        return f"> {text}" if text.lstrip().startswith(("!", "/", "-")) else text
 
     def says_lost(self, tail: str) -> bool:
         """`--resume` of a conversation that the client doesn't have: exit 1 and these words."""

@@ -13,12 +13,13 @@ is never taken for any of these: its text begins with `●` or is indented.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
-_RULE = re.compile(r"─{20,}")
+_RULE = re.compile(r"[─▔]{20,}")
 _SPINNER = re.compile(r"[·✢✳✶✻✽*∗] ?(\S.*)")
 _TOKENS = re.compile(r"[↓↑] ?([0-9][0-9.,]*k?) tokens")
 _RETRY = re.compile(r"(.*?) · (?:retrying|trying again)\b")
@@ -58,7 +59,7 @@ def read(raw: str) -> Screen:
         plain.pop()
     rules = [i for i, line in enumerate(plain) if _RULE.match(line)]
     top = bottom = None
-    for above, below in zip(rules, rules[1:], strict=False):
+    for above, below in itertools.pairwise(rules):
         if plain[above + 1].startswith("❯"):
             top, bottom = above, below
     if top is None or bottom is None or len(plain) - bottom > 12:
@@ -150,6 +151,7 @@ WANTED = (
     ("Accessing workspace:", re.compile(r"Yes, I trust this folder$")),
     ("WARNING: Claude Code running in Bypass Permissions mode", re.compile(r"Yes, I accept$")),
     ("Detected a custom API key in your environment", re.compile(r"Yes$")),
+    ("What do you want to do?", re.compile(r"Wait here, then continue automatically\b")),
     ("Resuming the full session uses", re.compile(r"Resume full session as-is$")),
 )
 """How a line of a dialog of ours begins, and the row that is wanted then. The title of a

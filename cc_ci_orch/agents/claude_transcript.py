@@ -54,7 +54,7 @@ class Trail:
 
 
 def follow(trail: Trail, line: bytes, end: int) -> Trail:
-    """The trail with one more record, whose line ends at `end`. What isn't known changes nothing."""
+    """The trail with one more record, whose line ends at `end`; an unknown one changes nothing."""
     if not _MATTERS.search(line):
         return trail
     record = parse(line)
@@ -160,10 +160,11 @@ def _time(text: object) -> float:
 
 
 _RESETS = re.compile(
-    r"resets (?:at |on )?(?:(?P<month>[A-Z][a-z]{2})[a-z]* (?P<day>\d{1,2})(?:, \d{4})?,? ?(?:at )?)?"
+    r"resets (?:at |on )?"
+    r"(?:(?P<month>[A-Z][a-z]{2})[a-z]* (?P<day>\d{1,2})(?:, \d{4})?,? ?(?:at )?)?"
     r"(?P<hour>\d{1,2})(?::(?P<minute>\d\d))? ?(?P<half>am|pm)?(?: ?\((?P<zone>[\w/+-]+)\))?"
 )
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def limit_end(text: str, at: float) -> float | None:

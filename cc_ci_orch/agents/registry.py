@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cc_ci_orch.agents.base import Backend
 from cc_ci_orch.agents.claude import Claude
 from cc_ci_orch.agents.command import Command
@@ -11,11 +13,16 @@ from cc_ci_orch.config import Config
 from cc_ci_orch.errors import ConfigError
 
 
+def claude_folder(config: Config) -> Path:
+    """Where the settings and hooks of each role's Claude Code stand."""
+    return config.state / "claude"
+
+
 def backend(name: str, config: Config) -> Backend:
     """The backend of that name; ConfigError where it lacks a setting."""
     match name:
         case "claude":
-            return Claude(config.claude_bin)
+            return Claude(config.claude_bin, str(claude_folder(config)))
         case "opencode":
             return OpenCode(config.opencode_bin)
         case "command" if config.loop_command is not None:

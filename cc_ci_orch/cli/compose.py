@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from cc_ci_orch import places, seats
+from cc_ci_orch.agents.environment import agent_env
+from cc_ci_orch.agents.registry import claude_folder
 from cc_ci_orch.config import Config
 from cc_ci_orch.core import briefing
 from cc_ci_orch.core.actions import Notify, Reply
 from cc_ci_orch.core.decide import UNKNOWN_BOOT
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Course, Memory, Prompt, PromptKind, Trouble
+from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.apply import Applier
+from cc_ci_orch.shell.claude_evidence import ClaudeEvidence
+from cc_ci_orch.shell.claude_home import ClaudeHome
 from cc_ci_orch.shell.clock import RealClock
 from cc_ci_orch.shell.git import Git
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.mirror import Mirror
 from cc_ci_orch.shell.notify import Notifier
 from cc_ci_orch.shell.observe import Observer
-from cc_ci_orch.shell.ports import Launch
+from cc_ci_orch.shell.ports import Launch, Witness
 from cc_ci_orch.shell.procs import ProcFs
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.records import EventLog, MemoryFile
@@ -128,7 +133,27 @@ class Instance:
             phases=self.phases,
             identity=self.config.identity,
             news=lambda: self.scout.latest() if self.scout else None,
+            witnesses=self.witnesses(),
+            screens=self.terminal.screens,
         )
+
+    def witnesses(self) -> Mapping[str, Witness]:
+        """The readers of exact evidence, where a role's backend has one."""
+        mine = [seat for seat in self.seats if seat.backend.name == "claude"]
+        folders = tuple(seat.workdir for seat in mine)
+        found = {}
+        for seat in mine:
+            env = agent_env(self.config, seat.name, phase=None, conversation="")
+            found[seat.name] = ClaudeEvidence(
+                seat.workdir,
+                claude_folder(self.config) / f"{seat.name}.json",
+                ClaudeHome(env, self.processes, self.store),
+                self.processes,
+                self.store,
+                self.config.policy,
+                folders,
+            )
+        return found
 
     def watchdog(
         self,
@@ -183,7 +208,7 @@ class Instance:
             self.waiter,
             self.config.policy,
             memory,
-            self.troubles,
+            lambda: (*self.troubles(), *phase_troubles(dog.memory.course, self.phases)),
             say,
         )
         if supervising:
@@ -260,6 +285,16 @@ class Instance:
             file = self.config.boot_id_file
             found.append(Trouble("boot id", f"can't read the boot id: {file}"))
         return tuple(found)
+
+
+def phase_troubles(course: Course, phases: Sequence[PhaseSpec]) -> tuple[Trouble, ...]:
+    """A plan that no longer has a phase that the instance is in, or goes to."""
+    known = {phase.id for phase in phases}
+    return tuple(
+        Trouble("plan", f"phase {id} is no longer in the plan: ./launch.sh phase set ID")
+        for id in (course.phase, course.goal)
+        if id and id not in known
+    )
 
 
 PACKAGE = Path(__file__).resolve().parent.parent

@@ -66,7 +66,7 @@ def _start_behind(call: Call, instance: Instance, *, begin: bool) -> None:
     except CannotTell as error:
         raise TryAgain(f"can't start: {call.config.state}: {error}", TAKEOVER) from None
     if running is None:
-        if begin:
+        if begin and not call.args.takeover:
             memory = instance.memory_file.peek() or Memory()
             phases.choose(call, instance, memory.course)
         _launch(call, begin=begin)
@@ -95,6 +95,8 @@ def _launch(call: Call, *, begin: bool) -> None:
     argv = [sys.executable, str(PACKAGE), "supervise", *call.args.roles]
     if begin:
         argv.append("--begin")
+    if call.args.takeover:
+        argv.append("--takeover")
     pid = spawn_daemon(argv, env=child_env(call.config), cwd=Path("/"), log_path=log)
     deadline = time.monotonic() + COMING_UP
     while talk.query(call.config.state, "status") is None:
@@ -109,7 +111,8 @@ def _wait_for_sessions(call: Call) -> Mapping[str, Any]:
     told = time.monotonic()
     while True:
         state = looking.current_state(call)
-        starting = [s["role"] for s in state["sessions"] if _is_starting(s)]
+        runs = state["phase"]["state"] == "running"
+        starting = [s["role"] for s in state["sessions"] if runs and _is_starting(s)]
         now = time.monotonic()
         if not starting or now > deadline:
             return state

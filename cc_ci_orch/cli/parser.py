@@ -114,6 +114,7 @@ def _lifecycle(commands: Any) -> None:
     supervise = commands.add_parser("supervise")
     supervise.add_argument("roles", nargs="*")
     supervise.add_argument("--begin", action="store_true")
+    supervise.add_argument("--takeover", action="store_true")
     supervise.add_argument("--guardian", type=int, help=SUPPRESS)
     supervise.set_defaults(run="supervising:supervise", without_config=False)
 

@@ -7,9 +7,8 @@ import sys
 from cc_ci_orch.agents.base import plain
 from cc_ci_orch.cli import talk
 from cc_ci_orch.cli.loops import Call
-from cc_ci_orch.core.model import Prompt, PromptKind, Request
+from cc_ci_orch.core.model import Request
 from cc_ci_orch.errors import TryAgain, UsageError
-from cc_ci_orch.shell.prompts import Prompts
 
 LONGEST = 256 * 1024
 """Bytes of a nudge: more than any agent reads at once."""
@@ -39,12 +38,10 @@ def nudge(call: Call) -> int:
 
 
 def _text(call: Call) -> str:
-    """What to type; UsageError for what no terminal takes."""
+    """What to type, "" for the text for an idle role; UsageError for what no terminal takes."""
     if call.args.text is None:
-        role = next(role for role in call.config.roles if role.name == call.args.role)
-        prompts = Prompts(call.config.root, call.program_root)
-        text = prompts.render(Prompt(PromptKind.IDLE), role.prompt, {"role": role.name})
-    elif call.args.text == "-":
+        return ""
+    if call.args.text == "-":
         data = sys.stdin.buffer.read(LONGEST + 1)
         text = data.decode("utf-8", "replace").removesuffix("\n")
     else:

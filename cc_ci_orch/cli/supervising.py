@@ -97,7 +97,10 @@ def run_supervisor(
     _take_lock(instance, wait=5.0)
     crashed = (config.state / RECORD).exists()
     memory, known = _memory(instance)
-    phase = phases.choose(call, instance, memory.course) if begin else ""
+    resumes = call.args.takeover if begin else True
+    # Where systemd brings it back, the same command line as at its start is no new wish.
+    resumes = resumes or (crashed and "NOTIFY_SOCKET" in config.environment)
+    phase = "" if resumes else phases.choose(call, instance, memory.course)
     answers = Answers()
     dog = instance.watchdog(memory, answers.put, say)
     keeper = _Keeper(instance, guardian, guarded)

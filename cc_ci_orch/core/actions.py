@@ -53,6 +53,8 @@ class Press:
     role: str
     keys: tuple[str, ...]
     process: ProcessId
+    dialog: bool = False
+    """It answers a dialog; not pressed if that isn't there any more."""
 
 
 @dataclass(frozen=True)

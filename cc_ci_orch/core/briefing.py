@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from cc_ci_orch.core.course import standing_of
+from cc_ci_orch.core.course import planned, standing_of
 from cc_ci_orch.core.model import Course
-from cc_ci_orch.core.phases import PhaseSpec, find
+from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.standing import Gate, Say
 
 
 def values(course: Course, phases: Sequence[PhaseSpec]) -> Mapping[str, str]:
-    """phase, phase_title, plan_file, gates, claims, verdicts."""
-    if not course.phase or not phases:
-        return {}
-    spec = find(phases, course.phase)
-    state = standing_of(course, phases)
+    """phase, phase_title, plan_file, gates, claims, verdicts; as far as the plan has it."""
+    spec = planned(course, phases)
+    if spec is None:
+        return {"phase": course.phase} if course.phase else {}
+    state = standing_of(course, spec)
     everything = (*state.gates, state.end)
     return {
         "phase": spec.id,

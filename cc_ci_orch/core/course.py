@@ -1,95 +1,126 @@
-"""The way through the plan: which phase it is, what is new in it, and how one phase ends.
+"""What is new on the work branch, and what follows from it: events, hand-offs, whose turn it is.
 
-    running ──complete, or a person wants another──► draining ──all sessions down──► running
-                                                         └── no phase left ──► complete
+- What came goes into the ledger. What changed by it becomes events and hand-offs. A hand-off
+  stands in its recipient's inbox, in the memory that is written down before anything is typed,
+  until its delivery is proved.
+- The ledger's head is written down with all that followed from it, so whatever is read twice
+  is new only once.
+- An instance tells its own roles. What concerns a role that runs elsewhere is seen to there.
+- What one look finds of one author in one file is one violation: a person who imports an old
+  repository is told of it once, not once for each of its commits.
 
-- What is new on the work branch goes into the ledger; what changed by it becomes events and
-  hand-offs. A hand-off stands in its recipient's inbox, in the memory that is written down
-  before anything is typed, until its delivery is proved.
-- Draining: agents may end their turn (up to `phase_drain`), then their sessions end; a held
-  role is waited for. Only then does the next phase begin, in fresh conversations.
-- Every step is a change of the memory, so a supervisor that dies anywhere goes on from there.
-- A phase that a person asks for goes the same way. Phases never go backward by themselves.
+How one phase ends and the next one begins is in `passage.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cc_ci_orch.core import inbox
 from cc_ci_orch.core import ledger as ledgers
 from cc_ci_orch.core.actions import Notify
 from cc_ci_orch.core.events import Event, Name
-from cc_ci_orch.core.handoff import handoffs
-from cc_ci_orch.core.ledger import ORCHESTRATOR, Violation, role_of
-from cc_ci_orch.core.model import (
-    Course,
-    Ending,
-    Liveness,
-    PhaseState,
-    RoleMemory,
-    Seen,
-    Snapshot,
-    Then,
-)
+from cc_ci_orch.core.handoff import Handoff, handoffs
+from cc_ci_orch.core.ledger import BUILDER, ORCHESTRATOR, OWNERS, Violation
+from cc_ci_orch.core.model import Course, PhaseState, Snapshot
 from cc_ci_orch.core.news import News
-from cc_ci_orch.core.phases import PhaseSpec, find, first, next_phase
-from cc_ci_orch.core.policy import STOP_GRACE, Policy
+from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.protocol import Word
 from cc_ci_orch.core.standing import Gate, Standing, standing, turn
 from cc_ci_orch.core.step import Decision
-from cc_ci_orch.core.text import span
 
-QUIET = frozenset({Liveness.IDLE, Liveness.WAITING, Liveness.EXITED, Liveness.ABSENT})
-"""What a role does that has ended its turn."""
+COMMITS_SHOWN = 20
+"""Commits of a violation that its event names."""
 
 
-def standing_of(course: Course, phases: Sequence[PhaseSpec]) -> Standing:
+def planned(course: Course, phases: Sequence[PhaseSpec]) -> PhaseSpec | None:
+    """The present phase; None before the first one, and where the plan no longer has it."""
+    return next((phase for phase in phases if phase.id == course.phase), None)
+
+
+def standing_of(course: Course, spec: PhaseSpec) -> Standing:
     """Where the present phase stands by all that is known."""
-    spec = find(phases, course.phase)
     return standing(course.ledger, spec.id, spec.gates)
 
 
-# --------------------------------------------------------------------------- what is new
+def with_course(decision: Decision, course: Course) -> Decision:
+    return replace(decision, memory=replace(decision.memory, course=course))
 
 
 def follow(decision: Decision, snapshot: Snapshot) -> Decision:
-    """Take in what is new on the branch; notice the end of the phase."""
+    """Take in what is new on the branch. Where the plan doesn't have the phase any more, it
+    stays new until it has."""
     course = decision.memory.course
-    if not snapshot.phases or not course.phase:
+    spec = planned(course, snapshot.phases)
+    if spec is None:
         return decision
     if snapshot.news is not None and snapshot.news.since == course.ledger.head:
-        decision = _take_news(decision, snapshot, snapshot.news)
+        decision = _take_news(decision, snapshot, spec, snapshot.news)
     course = decision.memory.course
     if course.state is PhaseState.RUNNING:
-        now = standing_of(course, snapshot.phases)
-        decision = _with(decision, replace(decision.memory.course, turn=turn(now)))
-        if now.complete:
-            decision = _complete(decision, snapshot)
+        now_on = turn(standing_of(course, spec))
+        decision = with_course(decision, replace(course, turn=now_on))
     return decision
 
 
-def _take_news(decision: Decision, snapshot: Snapshot, news: News) -> Decision:
+def _take_news(decision: Decision, snapshot: Snapshot, spec: PhaseSpec, news: News) -> Decision:
     course = decision.memory.course
-    before = standing_of(course, snapshot.phases)
+    before = standing_of(course, spec)
     ledger, violations = ledgers.advance(
         course.ledger, news.commits, news.head, snapshot.identity, news.rewritten
     )
     course = replace(course, ledger=ledger)
-    decision = _with(decision, course)
-    after = standing_of(course, snapshot.phases)
-    decision = _say_gates(decision, before, after)
-    for violation in violations:
-        decision = _say_violation(decision, violation, course.phase)
+    decision = with_course(decision, course)
     decision = _note_commits(decision, news, snapshot)
-    if course.state is PhaseState.RUNNING:
-        decision = _hand_off(decision, snapshot, before, after, violations)
+    newest: list[Violation] = []
+    for alike in _alike(violations):
+        decision = _say_violation(decision, snapshot, alike)
+        newest.append(alike[-1])
+    return say_changes(decision, snapshot, before, standing_of(course, spec), newest)
+
+
+def _note_commits(decision: Decision, news: News, snapshot: Snapshot) -> Decision:
+    """A role's commit is progress, and ends its row of nudges."""
+    authors = {commit.author for commit in news.commits}
+    for spec in snapshot.roles:
+        if f"{spec.name}@{snapshot.identity}.invalid" in authors:
+            mem = replace(
+                decision.role(spec.name),
+                progress_at=snapshot.mono,
+                progress_by="a commit",
+                idle_nudges=0,
+                nudged_at=None,
+            )
+            decision = decision.with_role(spec.name, mem)
+    return decision
+
+
+# ----------------------------------------------------------------------------- what changed
+
+
+def say_changes(
+    decision: Decision,
+    snapshot: Snapshot,
+    before: Standing,
+    after: Standing,
+    violations: Sequence[Violation] = (),
+) -> Decision:
+    """Events for what became of the gates; and, while the phase runs, the hand-offs."""
+    decision = _say_gates(decision, before, after)
+    course = decision.memory.course
+    if course.state is not PhaseState.RUNNING:
+        return decision
+    found = handoffs(before, after, course.entry, course.next_handoff, violations, course.known)
+    for handoff in found:
+        course = decision.memory.course
+        known = (*course.known, handoff.key)
+        course = replace(course, known=known, next_handoff=handoff.number + 1)
+        decision = _hand_out(with_course(decision, course), snapshot, handoff)
     return decision
 
 
 def _say_gates(decision: Decision, before: Standing, after: Standing) -> Decision:
-    """Events for what became of the gates."""
     earlier = {gate.id: gate for gate in before.gates}
     for gate in after.gates:
         old = earlier.get(gate.id, Gate(gate.id))
@@ -113,241 +144,61 @@ def _gate_event(name: Name, phase: str, gate: str, attempt: int, why: str) -> Ev
     return Event(name, why, phase=phase, gate=gate, attempt=attempt, by=by)
 
 
-def _say_violation(decision: Decision, violation: Violation, phase: str) -> Decision:
-    who = f"the {violation.by}" if violation.by else "someone else"
-    commit = violation.commit[:7]
-    if violation.file is None:
+def _hand_out(decision: Decision, snapshot: Snapshot, handoff: Handoff) -> Decision:
+    """Put it into its recipient's inbox, where that is here."""
+    local = {spec.name for spec in snapshot.roles}
+    if handoff.to == ORCHESTRATOR and handoff.by in local:
+        title = f"the {handoff.by} is blocked"
+        decision = decision.then(Notify(f"blocked:{handoff.name}", title, handoff.text))
+        decision = decision.record(inbox.event(Name.HANDOFF_SEEN, handoff, handoff.text))
+        if ORCHESTRATOR not in local:
+            why = "it lapses: the orchestrator has no session here; a person is told"
+            return decision.record(inbox.event(Name.HANDOFF_FAILED, handoff, why))
+    elif handoff.to in local:
+        decision = decision.record(inbox.event(Name.HANDOFF_SEEN, handoff, handoff.text))
+    if handoff.to not in local:
+        return decision
+    mem = decision.role(handoff.to)
+    mem = replace(mem, inbox=(*mem.inbox, handoff), inbox_retry_at=0.0, inbox_tries=0)
+    return decision.with_role(handoff.to, mem)
+
+
+# -------------------------------------------------------------------------------- violations
+
+
+def _alike(violations: Iterable[Violation]) -> list[list[Violation]]:
+    """Those of the same author in the same file together, in their order."""
+    found: dict[object, list[Violation]] = {}
+    for violation in violations:
+        found.setdefault((violation.file, violation.by), []).append(violation)
+    return list(found.values())
+
+
+def _say_violation(decision: Decision, snapshot: Snapshot, alike: list[Violation]) -> Decision:
+    """An event; and a notification by the instance that runs the owner of the file."""
+    newest = alike[-1]
+    who = f"the {newest.by}" if newest.by else "someone else"
+    commit = newest.commit[:7]
+    if newest.file is None:
         why = f"the history of the work branch was rewritten; its head is now {commit}"
     else:
-        why = f"{violation.file} was changed by {who} in {commit}; that does not count"
-    evidence = {"commit": violation.commit, "file": violation.file}
+        more = f" and {len(alike) - 1} before" if len(alike) > 1 else ""
+        why = f"{newest.file} was changed by {who} in {commit}{more}; that does not count"
+    evidence = {
+        "file": newest.file,
+        "commits": [violation.commit for violation in alike[-COMMITS_SHOWN:]],
+        "count": len(alike),
+    }
     event = Event(
-        Name.PROTOCOL_VIOLATION, why, phase=phase, by=violation.by or "unknown", evidence=evidence
+        Name.PROTOCOL_VIOLATION,
+        why,
+        phase=decision.memory.course.phase,
+        by=newest.by or "unknown",
+        evidence=evidence,
     )
-    note = Notify(f"violation:{violation.commit}:{violation.file}", "protocol violation", why)
-    return decision.record(event).then(note)
-
-
-def _note_commits(decision: Decision, news: News, snapshot: Snapshot) -> Decision:
-    """A role's commit is progress, and ends its row of nudges."""
-    authors = {role_of(commit.author, snapshot.identity) for commit in news.commits}
-    for name in sorted(authors & {spec.name for spec in snapshot.roles}):
-        mem = decision.role(name)
-        mem = replace(
-            mem,
-            progress_at=snapshot.mono,
-            progress_by="a commit",
-            idle_nudges=0,
-            nudged_at=None,
-        )
-        decision = decision.with_role(name, mem)
-    return decision
-
-
-def _hand_off(
-    decision: Decision,
-    snapshot: Snapshot,
-    before: Standing,
-    after: Standing,
-    violations: Sequence[Violation],
-) -> Decision:
-    """Number what changed, and put it into the inboxes."""
-    course = decision.memory.course
-    found = handoffs(before, after, course.entry, course.next_handoff, violations, course.known)
-    local = {spec.name for spec in snapshot.roles}
-    for handoff in found:
-        course = replace(
-            course, known=(*course.known, handoff.key), next_handoff=handoff.number + 1
-        )
-        decision = _with(decision, course)
-        if handoff.to == ORCHESTRATOR:
-            title = f"the {handoff.by} is blocked"
-            decision = decision.then(Notify(f"blocked:{handoff.name}", title, handoff.text))
-        if handoff.to in local or handoff.to == ORCHESTRATOR:
-            decision = decision.record(inbox.event(Name.HANDOFF_SEEN, handoff, handoff.text))
-        if handoff.to in local:
-            mem = decision.role(handoff.to)
-            mem = replace(mem, inbox=(*mem.inbox, handoff), inbox_retry_at=0.0, inbox_tries=0)
-            decision = decision.with_role(handoff.to, mem)
-    return decision
-
-
-# ---------------------------------------------------------------------- the end of a phase
-
-
-def _complete(decision: Decision, snapshot: Snapshot) -> Decision:
-    """The phase is complete: drain, and go on to the next one."""
-    course = decision.memory.course
-    after = next_phase(snapshot.phases, course.phase, course.deferred)
-    return _begin_draining(
-        decision, snapshot, goal=after.id if after else "", completed=True, by="watchdog"
-    )
-
-
-def _begin_draining(
-    decision: Decision, snapshot: Snapshot, *, goal: str, completed: bool, by: str
-) -> Decision:
-    course = replace(
-        decision.memory.course,
-        state=PhaseState.DRAINING,
-        since=snapshot.mono,
-        goal=goal,
-        completed=completed,
-        by=by,
-        turn=frozenset(),
-    )
-    decision = _with(decision, course)
-    for spec in snapshot.roles:
-        mem = decision.role(spec.name)
-        for handoff in mem.inbox:
-            lapsed = inbox.event(Name.HANDOFF_FAILED, handoff, "it lapses: the phase is over")
-            decision = decision.record(lapsed)
-        decision = decision.with_role(spec.name, replace(mem, inbox=()))
-    return decision
-
-
-def drain(decision: Decision, snapshot: Snapshot, policy: Policy) -> Decision:
-    """End the sessions of a phase that is over, one by one as they end their turn."""
-    course = decision.memory.course
-    if course.state is not PhaseState.DRAINING or snapshot.terminal is Seen.UNKNOWN:
+    decision = decision.record(event)
+    owners = OWNERS[newest.file] if newest.file else {BUILDER}
+    if owners.isdisjoint(spec.name for spec in snapshot.roles):
         return decision
-    waits: list[str] = []
-    for spec in snapshot.roles:
-        view = snapshot.sessions.get(spec.name)
-        mem = decision.role(spec.name)
-        if view is None or view.presence is Seen.ABSENT:
-            if mem.ending is not None:
-                waits.append(f"{spec.name} to end")
-            continue
-        waits.append(_wait_reason(decision, snapshot, spec.name, mem, policy))
-        over = snapshot.mono - course.since >= policy.phase_drain
-        if mem.ending is None and not mem.held and (over or mem.liveness in QUIET):
-            decision = decision.with_role(spec.name, _end_turn(mem, course))
-            decision = decision.wake_by(snapshot.mono)
-    waiting_for = ", ".join(waits)
-    decision = _with(decision, replace(decision.memory.course, waiting_for=waiting_for))
-    decision = decision.wake_by(course.since + policy.phase_drain)
-    return decision if waits else _move_on(decision, snapshot)
-
-
-def _wait_reason(
-    decision: Decision, snapshot: Snapshot, role: str, mem: RoleMemory, policy: Policy
-) -> str:
-    if mem.held:
-        return f"{role}, which a person holds"
-    if mem.ending is not None:
-        return f"{role} to end"
-    left = decision.memory.course.since + policy.phase_drain - snapshot.mono
-    return f"{role} to end its turn (at most {span(max(0.0, left))})"
-
-
-def _end_turn(mem: RoleMemory, course: Course) -> RoleMemory:
-    why = f"phase {course.phase} is over"
-    return replace(
-        mem,
-        typing=None,
-        interrupting=None,
-        ending=Ending(Then.STAY_DOWN, why, STOP_GRACE, course.by, checked=False),
-    )
-
-
-def _move_on(decision: Decision, snapshot: Snapshot) -> Decision:
-    """Every session is down: record the end, and begin what comes next."""
-    course = decision.memory.course
-    done = course.phase
-    if course.completed:
-        commit = course.ledger.head
-        why = "done, every gate passed, and the final review passed"
-        decision = decision.record(
-            Event(Name.PHASE_COMPLETED, why, phase=done, evidence={"commit": commit})
-        ).then(Notify(f"completed:{course.entry}", f"phase {done} is complete", why))
-    if course.goal:
-        return enter(decision, snapshot, course.goal, course.by)
-    decision = _with(
-        decision,
-        replace(course, state=PhaseState.COMPLETE, turn=frozenset(), waiting_for=""),
-    )
-    text = "no phase is left; the loops have stopped"
-    return decision.then(Notify("all complete", "all phases are complete", text))
-
-
-def enter(decision: Decision, snapshot: Snapshot, phase: str, by: str) -> Decision:
-    """Begin a phase: a new entry, fresh conversations, nothing pending."""
-    old = decision.memory.course
-    spec = find(snapshot.phases, phase)
-    course = Course(
-        phase=phase,
-        entry=old.entry + 1,
-        deferred=old.deferred - {phase},
-        ledger=ledgers.enter(old.ledger, phase),
-        next_handoff=old.next_handoff,
-    )
-    course = replace(course, turn=turn(standing_of(course, snapshot.phases)))
-    decision = _with(decision, course)
-    for role in snapshot.roles:
-        mem = replace(
-            decision.role(role.name),
-            conversation=None,
-            begun=False,
-            inbox=(),
-            mode=None,
-            next_attempt=None,
-            died_at=0.0,
-            restart_times=(),
-            deaths=0,
-            early_deaths=0,
-        )
-        decision = decision.with_role(role.name, mem)
-    if by == "operator" and old.phase:
-        why = f"a person changed the phase from {old.phase} to {phase}"
-        decision = decision.record(Event(Name.PHASE_CHANGED, why, phase=phase, by=by))
-    evidence = {"entry": course.entry, "gates": spec.gates}
-    started = Event(Name.PHASE_STARTED, spec.title, phase=phase, by=by, evidence=evidence)
-    return decision.record(started).wake_by(snapshot.mono)
-
-
-# ------------------------------------------------------------------------ what people ask
-
-
-def begin(decision: Decision, snapshot: Snapshot, wanted: str) -> Decision:
-    """A start: the wanted phase, else the one that was saved, else the first."""
-    course = decision.memory.course
-    if not snapshot.phases:
-        return decision
-    if wanted and (wanted != course.phase or course.state is PhaseState.COMPLETE):
-        return enter(decision, snapshot, wanted, "operator")
-    if course.phase:
-        return decision
-    spec = first(snapshot.phases, course.deferred)
-    if spec is None:
-        return _with(decision, replace(course, state=PhaseState.COMPLETE))
-    return enter(decision, snapshot, spec.id, "operator")
-
-
-def change(decision: Decision, snapshot: Snapshot, what: str, phase: str) -> tuple[Decision, str]:
-    """`set`, `advance` or `defer`, as a person asked; with the words of the answer."""
-    course = decision.memory.course
-    if what == "defer":
-        course = replace(course, deferred=course.deferred | {phase})
-        decision = _with(decision, course)
-        if phase != course.phase or course.state is not PhaseState.RUNNING:
-            why = f"a person deferred phase {phase}"
-            event = Event(Name.PHASE_CHANGED, why, phase=phase, by="operator")
-            return decision.record(event), f"phase {phase} is deferred"
-    goal = phase
-    if what in ("defer", "advance"):
-        after = next_phase(snapshot.phases, course.phase or snapshot.phases[0].id, course.deferred)
-        goal = after.id if after else ""
-    if what == "set" and goal == course.phase and course.state is PhaseState.RUNNING:
-        return decision, f"phase {goal} is the present one"
-    if course.state is PhaseState.COMPLETE or not course.phase:
-        if not goal:
-            return decision, "no phase is left"
-        return enter(decision, snapshot, goal, "operator"), f"phase {goal} begins"
-    decision = _begin_draining(decision, snapshot, goal=goal, completed=False, by="operator")
-    then = f"then phase {goal} begins" if goal else "then no phase is left"
-    return decision, f"phase {course.phase} ends: the agents may finish their turn, {then}"
-
-
-def _with(decision: Decision, course: Course) -> Decision:
-    return replace(decision, memory=replace(decision.memory, course=course))
+    cause = f"violation:{newest.commit}:{newest.file}"
+    return decision.then(Notify(cause, "protocol violation", why))

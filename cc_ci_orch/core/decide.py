@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import course, healing, liveness, requests, session, starting
+from cc_ci_orch.core import course, healing, liveness, passage, requests, session, starting
 from cc_ci_orch.core.actions import EndServer, Notify, ShowLog
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
@@ -36,7 +36,6 @@ from cc_ci_orch.core.policy import (
 )
 from cc_ci_orch.core.step import Decision, Moment, Step
 
-
 UNKNOWN_BOOT = "unknown"
 """The boot id of a host that doesn't tell it: no reason to believe in another boot."""
 
@@ -49,11 +48,14 @@ def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
     decision = _take_troubles(decision, snapshot)
     decision = requests.take(decision, snapshot)
     decision = course.follow(decision, snapshot)
+    decision = passage.end_if_complete(decision, snapshot)
     decision = _step_roles(decision, snapshot, at)
-    decision = course.drain(decision, snapshot, policy)
+    decision = passage.drain(decision, snapshot, policy)
     decision = _show_log(decision, snapshot)
     decision = _finish_stop(decision, snapshot)
     decision = requests.answer(decision, snapshot)
+    if snapshot.terminal is Seen.UNKNOWN:  # nothing was seen
+        return decision
     return replace(decision, memory=replace(decision.memory, last_tick=snapshot.mono))
 
 
@@ -69,7 +71,7 @@ def _through_time(snapshot: Snapshot, memory: Memory, policy: Policy) -> Memory:
             memory, boot_id=snapshot.boot_id, roles=roles, viewer_retry_at=0.0, course=fresh
         )
     unseen = snapshot.mono - memory.last_tick - max(3 * policy.poll, MAX_CREDITED_GAP)
-    if unseen <= 0:
+    if unseen <= 0 or snapshot.terminal is Seen.UNKNOWN:
         return memory
     roles = {name: _excuse(mem, unseen) for name, mem in memory.roles.items()}
     return replace(memory, roles=roles)
@@ -179,8 +181,7 @@ def _step_roles(decision: Decision, snapshot: Snapshot, at: Moment) -> Decision:
     free = at.policy.start_burst - _starting(decision, snapshot)
     working = decision.memory.course.state is PhaseState.RUNNING
     turn = decision.memory.course.turn if snapshot.phases else snapshot.turn
-    complete = decision.memory.course.state is PhaseState.COMPLETE
-    rest = "all phases are complete" if complete else ""
+    rest = passage.rest(decision.memory.course)
     for spec in snapshot.roles:
         view = _view(snapshot, spec)
         on_turn = spec.name in turn or (not spec.has_turn and working)

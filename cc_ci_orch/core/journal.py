@@ -44,12 +44,16 @@ def entry(wall: float, title: str, text: str, state: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    # A heading of this level in the text would look like the next entry.
-    text = re.sub(r"^(#{1,2}[ \t])", r" \1", text.replace("\r\n", "\n"), flags=re.MULTILINE)
+    text = text.replace("\r\n", "\n")
     match = _OPEN_ITEMS.search(text)
     if match is None:
-        return text.strip(), ""
-    return text[: match.start()].strip(), text[match.end() :].strip()
+        return _quiet(text), ""
+    return _quiet(text[: match.start()]), _quiet(text[match.end() :])
+
+
+def _quiet(text: str) -> str:
+    """The text without headings that would look like the next entry."""
+    return re.sub(r"^(#{1,2}[ \t])", r" \1", text.strip(), flags=re.MULTILINE)
 
 
 def newest_entry(text: str) -> str | None:
@@ -116,9 +120,7 @@ class Reboot:
 
     @property
     def line(self) -> str:
-        return (
-            f"- {self.time} boot_id={self.boot_id} previous={self.previous} phase={self.phase}\n"
-        )
+        return f"- {self.time} boot_id={self.boot_id} previous={self.previous} phase={self.phase}\n"
 
 
 def reboots(text: str) -> tuple[Reboot, ...]:

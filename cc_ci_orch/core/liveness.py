@@ -48,6 +48,9 @@ class Judgement:
     evidence: tuple[str, ...] = ()
 
 
+TOKENS = "token counter"
+"""The progress signal of a client that counts them on its screen, which is not always looked at."""
+
 COMMITS = "commits"
 """The progress signal of the role's own commits: after one, idle nudges begin anew."""
 
@@ -78,6 +81,10 @@ def take_in(view: SessionView, mem: RoleMemory, spec: RoleSpec, now: float) -> R
     if view.running is not Seen.PRESENT or view.process != mem.process:
         return mem
     moved: list[str] = []
+    if view.submissions is not None:
+        mem = replace(mem, submissions=view.submissions)
+    if view.conversation not in (None, mem.conversation):
+        mem = replace(mem, conversation=view.conversation)
     if _begins_to_be_busy(view.account, mem):
         mem = replace(mem, quiet_from=now)
     mem = _take_signals(view, mem, spec, now, moved)
@@ -110,8 +117,8 @@ def _take_signals(
         if name in mem.marks:
             moved.append(name)
     marks = {**mem.marks, **changed}
-    if "window" not in signals:  # what it did meanwhile is not new
-        marks.pop("window", None)
+    for name in {"window", TOKENS} - signals.keys():  # what it did meanwhile is not new
+        marks.pop(name, None)
     return replace(mem, marks=marks)
 
 
@@ -265,6 +272,11 @@ def _unreadable(view: SessionView) -> Judgement:
 
 def _judge_retrying(mem: RoleMemory, policy: Policy, now: float, account: Account) -> Judgement:
     tried = now - (mem.retrying_at if mem.retrying_at is not None else now)
+    quiet = now - quiet_since(mem)
+    if account.timed_out and quiet >= policy.stall_after:
+        return Judgement(
+            Liveness.STALLED, f"{account.why}, and nothing has moved for {span(quiet)}"
+        )
     if tried < policy.retry_limit:
         return Judgement(Liveness.RETRYING, account.why)
     return Judgement(Liveness.STALLED, f"{account.why}, and that for {span(tried)}")

@@ -100,6 +100,7 @@ class Account:
     until: float | None = None  # wall clock, for a limit that states its end
     tool_open: bool = False
     queues: bool = False  # takes a typed prompt while busy
+    recheck: bool = False  # blocked, but at its prompt: whether it works again shows a prompt
     timed_out: bool = False  # it retries after a timeout: a hang goes on, only under another name
 
 
@@ -164,6 +165,10 @@ class SessionView:
     in_mode: bool = False
     submissions: int | None = None
     """Prompts that the client is known to have accepted, where it tells; grows with each."""
+    answer: str | None = None
+    """The key that leads a known dialog, which it shows now, to the answer that we want."""
+    conversation: str | None = None
+    """The conversation that it has, where it tells: a client may choose the id itself."""
     lost: bool = False
     """The ended process said that it has no such conversation."""
 
@@ -411,10 +416,15 @@ class RoleMemory:
     rung_at: float = 0.0
     idle_nudges: int = 0
     nudged_at: float | None = None
+    blocked_at: float | None = None
+    """When a person was last told that it is blocked, and why."""
+    blocked_why: str = ""
     pipe_retry_at: float = 0.0
     pipe_delay: float = 1.0
 
     # in flight; forgotten with the supervisor
+    submissions: int = field(default=0, metadata={"volatile": True})
+    """As the client last told."""
     typing: Typing | None = field(default=None, metadata={"volatile": True})
     interrupting: Interrupting | None = field(default=None, metadata={"volatile": True})
     ending: Ending | None = field(default=None, metadata={"volatile": True})
@@ -425,7 +435,7 @@ class RoleMemory:
 
 
 class PhaseState(StrEnum):
-    """What a phase does (`core/course.py`)."""
+    """What a phase does (`core/passage.py`)."""
 
     RUNNING = "running"
     DRAINING = "draining"
@@ -446,8 +456,12 @@ class Course:
     goal: str = ""
     """While draining: the phase that comes next; empty where none is left."""
     completed: bool = False
+    """While draining: it was complete (else a person wanted another one)."""
+    commit: str = ""
+    """The head at which it was complete."""
     by: str = "watchdog"
     waiting_for: str = ""
+    """While draining: whom, in words."""
     deferred: frozenset[str] = frozenset()
     """By a person, besides those that the plan defers."""
     turn: frozenset[str] = frozenset()
@@ -463,6 +477,7 @@ class Memory:
 
     boot_id: str = ""
     last_tick: float = 0.0
+    """When the last tick was that saw anything: a time without an answer from tmux ages nothing."""
     roles: Mapping[str, RoleMemory] = field(default_factory=dict)
     stopped: bool = False
     """A person stopped the whole instance."""

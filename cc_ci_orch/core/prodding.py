@@ -59,6 +59,17 @@ def limited(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step
     return result
 
 
+def blocked(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
+    """A login or credit that a person was told of: now and then, see whether it works again."""
+    mem = result.mem
+    if view.account is None or not view.account.recheck:
+        return result
+    due = max(mem.since, mem.nudged_at or 0.0, mem.quiet_from) + at.policy.cooldown
+    if at.now < due:
+        return result.plan("see whether it works again", due)
+    return _nudge(view, result, PromptKind.IDLE, spec, at)
+
+
 def _tell_limited(result: Step, spec: RoleSpec, text: str) -> Step:
     return result.then(Notify(f"limited:{spec.name}", f"{spec.name} is limited", text, spec.name))
 

@@ -133,7 +133,7 @@ def essence(text: bytes, file: File) -> bytes:
         heading = _HEADING.match(line)
         if heading:
             phase = _phase_of(line[heading.end() :]) if heading[1] == "##" else None
-            kept.append(f"## Phase {phase}" if phase else "##")
+            kept.append(f"## Phase {phase}" if phase else "#")
         elif entry := parse_line(line, PHASE, file):
             kept.append(entry.line)
     return "\n".join(kept).encode()

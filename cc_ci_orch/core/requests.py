@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import course, typing_in
+from cc_ci_orch.core import passage, typing_in
 from cc_ci_orch.core.actions import Reply
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
@@ -23,6 +23,7 @@ from cc_ci_orch.core.model import (
     Then,
     Wanted,
 )
+from cc_ci_orch.core.phases import PhaseError
 from cc_ci_orch.core.policy import BACKOFF_FIRST, STOP_MARGIN
 from cc_ci_orch.core.step import Decision
 
@@ -45,8 +46,7 @@ def take(decision: Decision, snapshot: Snapshot) -> Decision:
             case "hold" | "release":
                 decision = _hold(decision, request, snapshot)
             case "phase":
-                decision, text = course.change(decision, snapshot, request.text, request.phase)
-                decision = decision.then(Reply(request.id, DONE, text))
+                decision = _change_phase(decision, request, snapshot)
             case _:  # a nudge
                 decision = _wait(decision, request)
     return _nudge_waiting(decision, snapshot)
@@ -67,6 +67,14 @@ def _wrong(request: Request, snapshot: Snapshot) -> str | None:
     if request.phase and request.phase not in known:
         return f"no such phase: {request.phase!r}: accepted: {', '.join(sorted(known))}"
     return None
+
+
+def _change_phase(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
+    try:
+        decision, text = passage.change(decision, snapshot, request.text, request.phase)
+    except PhaseError as error:
+        return decision.then(Reply(request.id, FAILED, f"can't change the phase: {error}"))
+    return decision.then(Reply(request.id, DONE, text))
 
 
 def _wait(decision: Decision, request: Request) -> Decision:
@@ -99,7 +107,7 @@ def _start(decision: Decision, request: Request, snapshot: Snapshot) -> Decision
         mem = replace(mem, wanted=Wanted.UP, kept_down=False)
         decision = decision.with_role(spec.name, mem)
     memory = replace(decision.memory, stopped=False, stop_by=None, viewer_retry_at=0.0)
-    decision = course.begin(replace(decision, memory=memory), snapshot, request.phase)
+    decision = passage.begin(replace(decision, memory=memory), snapshot, request.phase)
     held = [n for n in _names(request, snapshot) if decision.role(n).held]
     but = f"; held, so left alone: {', '.join(held)}" if held else ""
     return decision.then(Reply(request.id, DONE, f"starting{but}"))
@@ -143,6 +151,8 @@ def _stop(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
 def _restart(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
     if decision.memory.stopped:
         return decision.then(Reply(request.id, FAILED, "the instance is being stopped"))
+    if rest := passage.rest(decision.memory.course):
+        return decision.then(Reply(request.id, FAILED, f"can't restart: {rest}"))
     then = Then.RENEW if request.fresh else Then.RESUME
     why = "a person restarted it" + (" afresh" if request.fresh else "")
     ending = Ending(then, why, request.grace, "operator", checked=False)
@@ -216,7 +226,8 @@ def _cannot_nudge(mem: RoleMemory, role: str, snapshot: Snapshot) -> tuple[int, 
         return FAILED, "it is held"
     if mem.ending is not None or not _running(snapshot, role):
         return FAILED, "it is not running"
-    if mem.liveness in (Liveness.BLOCKED, Liveness.LIMITED):
+    recheck = view is not None and view.account is not None and view.account.recheck
+    if mem.liveness in (Liveness.BLOCKED, Liveness.LIMITED) and not recheck:
         return FAILED, f"it is {mem.liveness}: {mem.reason}"
     return None
 

@@ -36,7 +36,7 @@ from cc_ci_orch.core.model import (
     Wanted,
 )
 from cc_ci_orch.core.policy import CPU_SAMPLE, POLITE_EXIT, STOP_GRACE
-from cc_ci_orch.core.step import Moment, Step
+from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
 
 
 def step(
@@ -104,7 +104,7 @@ def _judged(view: SessionView, mem: RoleMemory, spec: RoleSpec, at: Moment) -> S
     mem = replace(mem, liveness=found.liveness, since=at.now, since_wall=at.wall)
     result = Step(mem)
     if found.liveness in TOLD:
-        result = _told(result, found, spec.name)
+        result = _told(result, found, spec.name, at.now)
     elif before in TOLD and found.liveness in (Liveness.WORKING, Liveness.IDLE, Liveness.WAITING):
         event = Event(
             Name.SESSION_RECOVERED,
@@ -116,15 +116,19 @@ def _judged(view: SessionView, mem: RoleMemory, spec: RoleSpec, at: Moment) -> S
     return result
 
 
-def _told(result: Step, found: Judgement, role: str) -> Step:
+def _told(result: Step, found: Judgement, role: str, now: float) -> Step:
     event = Event(
         TOLD[found.liveness], found.reason, role=role, evidence={"signals": found.evidence}
     )
     result = result.record(event)
-    if found.liveness is Liveness.BLOCKED:
-        note = Notify(f"blocked:{role}", f"{role} is blocked", found.reason, role)
-        result = result.then(note)
-    return result
+    if found.liveness is not Liveness.BLOCKED:
+        return result
+    mem = result.mem
+    told_at = -1.0 if mem.blocked_at is None else mem.blocked_at
+    if mem.blocked_why == found.reason and (mem.progress_at or 0.0) <= told_at:
+        return result  # it was tried once more, and nothing has changed
+    result = replace(result, mem=replace(mem, blocked_at=now, blocked_why=found.reason))
+    return result.then(Notify(f"blocked:{role}", f"{role} is blocked", found.reason, role))
 
 
 # -------------------------------------------------------------------------- a living process
@@ -148,6 +152,9 @@ def _alive(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
     if unsent and view.typed_ago is not None and view.typed_ago < at.policy.operator_grace:
         free = at.now + at.policy.operator_grace - view.typed_ago
         return _housekeep(view, result.plan("a person types in it: look again", free), spec, at)
+    if view.answer is not None and view.process is not None:
+        press = Press(spec.name, (view.answer,), view.process, dialog=True)
+        return result.then(press).wake_by(at.now + LOOK_EVERY)
     if typing is not None:
         return typing_in.go_on(view, result, typing, spec.name, at)
     if mem.interrupting is not None:
@@ -172,6 +179,8 @@ def _by_liveness(view: SessionView, result: Step, spec: RoleSpec, at: Moment) ->
             return prodding.idle(view, result, spec, at)
         case Liveness.LIMITED:
             return prodding.limited(view, result, spec, at)
+        case Liveness.BLOCKED:
+            return prodding.blocked(view, result, spec, at)
         case Liveness.WORKING | Liveness.STARTING if result.mem.on_turn or spec.traits.has_account:
             return _expect_silence(result, at)
         case _:

@@ -85,7 +85,15 @@ def start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
     mem = replace(mem, starting=True, starting_at=at.now, resumed=resume, begun=True, typing=None)
     if spec.types_first or names:
         given = not spec.types_first
-        first = Typing(prompt, "its first prompt", silent=True, given=given, handoffs=names)
+        known = mem.submissions if resume else 0
+        first = Typing(
+            prompt,
+            "its first prompt",
+            silent=True,
+            given=given,
+            handoffs=names,
+            submissions=known,
+        )
         mem = replace(mem, typing=first)
     healed = replaced and by == "watchdog"
     event = Event(

@@ -27,10 +27,14 @@ def go_on(view: SessionView, result: Step, typing: Typing, role: str, at: Moment
         return _send(view, result, typing, role, at)
     if typing.trouble:
         return failed(result, role, typing, typing.trouble, at.now)
-    if not typing.given and _proved(view, typing):
+    tells = view.submissions is not None
+    if (tells or not typing.given) and _proved(view, typing):
         return _done(result, role, typing, True, "the submission is proved", at.now)
-    if at.now - typing.sent_at < at.policy.submit_wait:
+    slow = typing.given and tells  # a dialog may stand before it
+    if at.now - typing.sent_at < (at.policy.start_grace if slow else at.policy.submit_wait):
         return result.wake_by(at.now + LOOK_EVERY)
+    if slow:
+        return failed(result, role, typing, "no sign that it was submitted", at.now)
     if typing.given or typing.weak:
         return _done(result, role, typing, True, "it was given, and the agent lives", at.now)
     if typing.enters < ENTER_TRIES:
@@ -104,5 +108,6 @@ def _answer(result: Step, role: str, typing: Typing, proved: bool, why: str) -> 
 
 
 def of_person(text: str, request: int) -> Typing:
-    """A nudge that a person typed."""
-    return Typing(Prompt(PromptKind.TEXT, text), "a person asked", "operator", request)
+    """A nudge that a person asked for, with a text of theirs or the one for an idle role."""
+    prompt = Prompt(PromptKind.TEXT, text) if text else Prompt(PromptKind.IDLE)
+    return Typing(prompt, "a person asked", "operator", request)

@@ -96,6 +96,8 @@ class Applier:
                 return self._type(action)
             case Press():
                 pane = self._pane(action.role, action.process)
+                if not self._takes(action, pane):
+                    return done
                 echo = KEY_ECHO * len(action.keys) if self._echoes(pane) else 0
                 self._terminal.keys(pane.pane, *action.keys, leave_mode=pane.in_mode)
                 return Outcome(action.role, name, ok=True, echo=echo)
@@ -138,6 +140,8 @@ class Applier:
         """End what is left of the last process, then start the next one."""
         seat = self._seat(action.role)
         self._end_tree(seat, None)
+        if (witness := self._observer.witnesses.get(action.role)) is not None:
+            witness.before_start(action.conversation)
         log = self._files.stamp(seat.log) or FileStamp(0, 0)
         prompt = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
         prompt = seat.backend.typeable(prompt)
@@ -179,11 +183,30 @@ class Applier:
     def _type(self, action: Type) -> Outcome:
         seat = self._seat(action.role)
         pane = self._pane(action.role, action.process)
+        if why := self._refusal(action.role, pane):
+            raise CannotTell(f"not typed: {why}")
         text = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
         text = seat.backend.typeable(text)
         echo = echoed(text) if self._echoes(pane) else 0
         self._terminal.type(pane.pane, text, leave_mode=pane.in_mode)
         return Outcome(action.role, "Type", ok=True, echo=echo)
+
+    def _refusal(self, role: str, pane: Pane) -> str:
+        """Why nothing can be typed into it now, as its screen tells; "" where it can."""
+        witness = self._observer.witnesses.get(role)
+        return "" if witness is None else witness.refuses(self._screen(pane))
+
+    def _takes(self, action: Press, pane: Pane) -> bool:
+        """Whether a key means now what it meant when it was decided on."""
+        witness = self._observer.witnesses.get(action.role)
+        if action.dialog:
+            return witness is not None and witness.answer(self._screen(pane)) == action.keys[0]
+        if witness is None or action.keys != ("Enter",):
+            return True
+        return witness.takes_enter(self._screen(pane))
+
+    def _screen(self, pane: Pane) -> str:
+        return self._terminal.screens([pane.pane])[0]
 
     def _echoes(self, pane: Pane) -> bool:
         modes = self._terminal.modes(pane.tty)
@@ -195,8 +218,8 @@ class Applier:
         if action.expect is not None:
             self._look_again(action.role, action.expect)
         backend = self._seat(action.role).backend
-        if isinstance(backend.exit, ExitByWords):
-            pane = self._pane(action.role, action.process)
+        pane = self._pane(action.role, action.process)
+        if isinstance(backend.exit, ExitByWords) and not self._refusal(action.role, pane):
             self._terminal.type(pane.pane, backend.exit.text, leave_mode=pane.in_mode)
         else:
             self._processes.signal(action.process, signal.SIGTERM)

@@ -106,10 +106,13 @@ class Git:
         except CannotTell as error:
             raise OrchError(f"{what}: {error}") from None
         if done.returncode != 0:
-            raise OrchError(f"{what}: {_last_line(done.err)}")
+            raise OrchError(f"{what}: {reason(done)}")
         return done
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("fatal: ") if lines else "git gave no reason"
+def reason(done: Done) -> str:
+    """Why git failed, in one line that is fit for a terminal: a remote's words may be in it."""
+    lines = [line for line in done.err.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.lower().startswith(("warning: ", "hint: "))]
+    first = telling[0].removeprefix("fatal: ") if telling else f"git ended with {done.returncode}"
+    return "".join(c if c.isprintable() else "?" for c in first)[:300]

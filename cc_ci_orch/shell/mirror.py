@@ -21,7 +21,7 @@ from cc_ci_orch.core.ledger import Commit, Version
 from cc_ci_orch.core.news import News
 from cc_ci_orch.core.protocol import READ_LIMIT, File, essence
 from cc_ci_orch.errors import OrchError
-from cc_ci_orch.shell.git import CLONE_TIMEOUT, Git
+from cc_ci_orch.shell.git import CLONE_TIMEOUT, Git, reason
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.run import Done
 
@@ -250,9 +250,6 @@ def _portions(blobs: Iterable[_Blob]) -> Iterator[list[_Blob]]:
 
 def _checked(done: Done) -> Done:
     """Done, if git did what it was told."""
-    if done.returncode == 0:
-        return done
-    lines = [line for line in done.err.splitlines() if line.strip()]
-    last = lines[-1].removeprefix("fatal: ") if lines else f"git ended with {done.returncode}"
-    # A remote's own words may be among it: they must not reach a terminal as they are.
-    raise CannotTell("".join(c if c.isprintable() else "?" for c in last)[:200])
+    if done.returncode != 0:
+        raise CannotTell(reason(done))
+    return done

@@ -112,7 +112,9 @@ class Notifier:
             return
         from urllib.request import Request, urlopen  # slow to import, and rarely needed
 
-        title = Header(self._mask(f"{self._instance}: {note.title}"), "utf-8", 900).encode()
+        title = self._mask(f"{self._instance}: {note.title}")
+        if not title.isascii():  # a header's own way to say it, which ntfy understands
+            title = Header(title, "utf-8", 900).encode()
         headers = {"Title": title, "Priority": priority(note)}
         body = self._mask(note.text).encode()
         with urlopen(Request(self._url, body, headers), timeout=TIMEOUT) as answer:

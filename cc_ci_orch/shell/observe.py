@@ -29,7 +29,7 @@ from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.errors import OrchError
 from cc_ci_orch.seats import Seat
-from cc_ci_orch.shell.ports import CannotTell, Clock, Files, Pane, Processes
+from cc_ci_orch.shell.ports import CannotTell, Clock, Files, Pane, Processes, Witness
 
 TAIL = 4096
 """Bytes of an ended process's log in which it may say why it ended."""
@@ -57,6 +57,8 @@ class Observer:
         phases: tuple[PhaseSpec, ...] = (),
         identity: str = "",
         news: Callable[[], News | None] = lambda: None,
+        witnesses: Mapping[str, Witness] = {},
+        screens: Callable[[Sequence[str]], list[str]] = lambda panes: [],
     ) -> None:
         self.seats = {seat.name: seat for seat in seats}
         self._list_panes = panes
@@ -71,6 +73,8 @@ class Observer:
         self._phases = phases
         self._identity = identity
         self._news = news
+        self.witnesses = witnesses
+        self._screens = screens
         self.supervising = True
         """False: nobody supervises now; only what a person asks for is to be done."""
         self.panes: Mapping[str, Pane] = {}
@@ -90,6 +94,7 @@ class Observer:
             name: self._view(seat, memory.roles.get(name, RoleMemory()), terminal)
             for name, seat in self.seats.items()
         }
+        views = self._look_at_screens(views, memory, now)
         views = self._resolve_doubts(views, memory, now)
         return Snapshot(
             mono=now,
@@ -114,7 +119,11 @@ class Observer:
     def look_again(self, role: str) -> SessionView:
         """A fresh view of one session, for the second look before something is ended."""
         terminal = self._look_at_panes()
-        return self._view(self.seats[role], RoleMemory(), terminal)
+        mem = RoleMemory()
+        view = self._view(self.seats[role], mem, terminal)
+        if role not in self.witnesses or view.running is not Seen.PRESENT:
+            return view
+        return self._see([view], self._clock.monotonic()).get(role, view)
 
     # -------------------------------------------------------------------------- the terminal
 
@@ -166,7 +175,7 @@ class Observer:
         log, readable = self._stamp(seat.log)
         activity, known = self._stamp(seat.activity)
         touched = {ACTIVITY: activity.mtime_ns if activity else 0}
-        return replace(
+        view = replace(
             view,
             process=process,
             running=Seen.PRESENT,
@@ -175,6 +184,8 @@ class Observer:
             signals=touched if known else {},
             unreadable=() if known else (ACTIVITY,),
         )
+        witness = self.witnesses.get(seat.name)
+        return view if witness is None else witness.look(view, mem)
 
     def _typed_ago(self, pane: Pane) -> float | None:
         return None if pane.typed_at is None else max(0.0, self._clock.wall() - pane.typed_at)
@@ -199,6 +210,30 @@ class Observer:
 
     # -------------------------------------------------------------------------- closer looks
 
+    def _look_at_screens(
+        self, views: Mapping[str, SessionView], memory: Memory, now: float
+    ) -> Mapping[str, SessionView]:
+        """Look at the screens of those whose client leaves a doubt; one tmux command for all."""
+        doubtful = [
+            views[name]
+            for name, witness in self.witnesses.items()
+            if name in views
+            and views[name].running is Seen.PRESENT
+            and witness.in_doubt(views[name], memory.roles.get(name, RoleMemory()), now)
+        ]
+        return {**views, **self._see(doubtful, now)} if doubtful else views
+
+    def _see(self, views: Sequence[SessionView], now: float) -> Mapping[str, SessionView]:
+        """The views with what their screens tell; {} where tmux doesn't answer now."""
+        try:
+            shown = self._screens([view.pane or "" for view in views])
+        except CannotTell:
+            return {}
+        return {
+            view.role: self.witnesses[view.role].see(view, raw, now)
+            for view, raw in zip(views, shown, strict=False)
+        }
+
     def _resolve_doubts(
         self, views: Mapping[str, SessionView], memory: Memory, now: float
     ) -> Mapping[str, SessionView]:
@@ -217,5 +252,5 @@ class Observer:
             tree = table.tree(view.process)
             if tree:
                 below = sum(p.own_cpu + p.reaped_cpu for p in tree[1:]) + tree[0].reaped_cpu
-                closer[view.role] = replace(view, cpu=below)
+                closer[view.role] = replace(view, cpu=below, children=len(tree) - 1)
         return {**views, **closer}

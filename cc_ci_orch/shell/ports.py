@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from cc_ci_orch.core.model import ExitStatus, FileStamp, ProcessId
+from cc_ci_orch.core.model import ExitStatus, FileStamp, ProcessId, RoleMemory, SessionView
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Pane:
     dead: bool
     exit: ExitStatus | None  # only of a dead one, and not of every one
     window_activity: int
-    typed_at: int | None  # when an attached person last pressed a key; None: nobody is attached
+    typed_at: int | None  # when a person who is attached last pressed a key; None: nobody has
     in_mode: bool  # copy mode or the like: keys don't reach the program
     piped: bool
     width: int
@@ -93,6 +93,9 @@ class Terminal(Protocol):
     def screen(self, pane: str) -> str:
         """What the pane shows, without colours."""
 
+    def screens(self, panes: Sequence[str]) -> list[str]:
+        """What each of the panes shows, with its colours as escapes; one tmux process for all."""
+
     def modes(self, tty: str) -> TtyModes | None:
         """The modes of a pane's terminal; None if they can't be told. Costs no tmux process."""
 
@@ -124,6 +127,9 @@ class Table(Protocol):
 
     def tree(self, process: ProcessId) -> list[ProcessInfo]:
         """The process and all its descendants, it first; [] where it is gone."""
+
+    def with_argument(self, word: str) -> list[ProcessId]:
+        """Living processes with exactly that word on their command line."""
 
     def marked(self, mark: str) -> list[ProcessId]:
         """Living processes that carry `mark` (NAME=value) in their environment, and what
@@ -185,3 +191,31 @@ class Files(Protocol):
 
     def rotate(self, path: Path, keep: int) -> None:
         """Move a session's log aside by copy and truncate; raises OSError, the log intact."""
+
+
+class Witness(Protocol):
+    """A backend's reader of exact evidence about one role's session, beside tmux and /proc.
+
+    A screen is what a pane shows, with its colours as escapes.
+    """
+
+    def look(self, view: SessionView, mem: RoleMemory) -> SessionView:
+        """The view of a living process with the client's own account; cheap, for each tick."""
+
+    def in_doubt(self, view: SessionView, mem: RoleMemory, now: float) -> bool:
+        """Whether the screen has to be looked at, too."""
+
+    def see(self, view: SessionView, raw: str, now: float) -> SessionView:
+        """The view with what its screen tells."""
+
+    def before_start(self, conversation: str) -> None:
+        """Make what a new process needs; raises CannotTell where it must not be started."""
+
+    def refuses(self, raw: str) -> str:
+        """Why nothing can be typed at this screen; "" where it can."""
+
+    def takes_enter(self, raw: str) -> bool:
+        """Whether Enter would submit what stands in its box, and do nothing else."""
+
+    def answer(self, raw: str) -> str | None:
+        """The one key to press at the known dialog of this screen."""

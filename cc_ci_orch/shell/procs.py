@@ -90,6 +90,15 @@ class ProcessTable:
             return []
         return [_info(self._stats[pid]) for pid in self._descend([process.pid], self._children)]
 
+    def with_argument(self, word: str) -> list[ProcessId]:
+        """Those with exactly that word on their command line, but for this process."""
+        wanted = b"\0" + os.fsencode(word) + b"\0"
+        return [
+            stat.id
+            for pid, stat in self._stats.items()
+            if pid != os.getpid() and wanted in (_read(f"/proc/{pid}/cmdline") or b"")
+        ]
+
     def marked(self, mark: str) -> list[ProcessId]:
         """Those that carry `mark` (NAME=value) in their environment, and all their descendants.
 

@@ -41,6 +41,7 @@ _EVIDENCE = frozenset(
         "marks",
         "cpu",
         "progress_at",
+        "quiet_from",
         "progress_by",
         "reason",
         "evidence",

@@ -22,7 +22,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from signal import Signals
@@ -39,8 +39,12 @@ _REAPER = Path(__file__).with_name("reaper.py")
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _MARK = "@cc_ci_orch 1"
 _UNREADY = "display-message -p unready"
+_SEAM = f"orch-seam-{os.urandom(8).hex()}"  # between two screens; no program can know it
 
-_TEXTS = ("pane_id", "pane_tty", "pane_dead_status", "pane_dead_signal", "session_name")
+_TEXTS = (
+    *("pane_id", "pane_tty", "pane_dead_status", "pane_dead_signal", "session_last_attached"),
+    "session_name",
+)
 _NUMBERS = (
     *("pane_pid", "pane_dead", "pane_in_mode", "pane_pipe", "pane_width", "pane_height"),
     *("window_activity", "session_attached", "session_activity", "window_index", "pane_index"),
@@ -155,6 +159,16 @@ class Tmux:
 
     def screen(self, pane: str) -> str:
         return _expect(self._ask("capture-pane", "-p", "-t", pane), "capture-pane").out
+
+    def screens(self, panes: Sequence[str]) -> list[str]:
+        commands = []
+        for pane in panes:
+            commands += [f"capture-pane -e -p -t {word(pane)}", f"display-message -p {_SEAM}"]
+        done = _expect(self._batch(*commands), "capture-pane")
+        shown = done.out.split(f"{_SEAM}\n")
+        if len(shown) != len(panes) + 1:
+            raise CannotTell("tmux capture-pane: not as many screens as panes")
+        return shown[:-1]
 
     def modes(self, tty: str) -> TtyModes | None:
         try:
@@ -300,7 +314,7 @@ def _parse_pane(line: str) -> Pane | None:
             dead=dead,
             exit=_exit(values["pane_dead_status"], values["pane_dead_signal"]) if dead else None,
             window_activity=number["window_activity"],
-            typed_at=number["session_activity"] if number["session_attached"] else None,
+            typed_at=_typed_at(number, values["session_last_attached"]),
             in_mode=number["pane_in_mode"] > 0,
             piped=number["pane_pipe"] == 1,
             width=number["pane_width"],
@@ -308,6 +322,12 @@ def _parse_pane(line: str) -> Pane | None:
         )
     except (KeyError, ValueError) as error:
         raise CannotTell(f"tmux list-panes: can't read {line!r}") from error
+
+
+def _typed_at(number: Mapping[str, int], attached: str) -> int | None:
+    """When an attached person pressed a key; to attach counts as activity to tmux, not to us."""
+    activity = number["session_activity"]
+    return activity if number["session_attached"] and activity > int(attached or 0) else None
 
 
 def _exit(status: str, signal: str) -> ExitStatus | None:

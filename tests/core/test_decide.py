@@ -335,7 +335,7 @@ def play(looks: list[dict[str, Any]]) -> list[tuple[Snapshot, Memory, tuple[Acti
 
 
 HISTORIES = st.lists(LOOKS, max_size=12)
-ANY = settings(max_examples=1500, deadline=None)
+ANY = settings(max_examples=100, deadline=None)
 
 
 @ANY

@@ -210,6 +210,16 @@ class Instance:
         done = subprocess.run(argv, capture_output=True, env=self.env, timeout=LONG, check=False)
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
+    def git(self, *args: str) -> str:
+        """git as a stranger to the pair; what it printed."""
+        who = {
+            f"GIT_{who}_{what}": "x@y"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        done = subprocess.run(["git", *args], capture_output=True, env=self.env | who, check=True)
+        return done.stdout.decode().strip()
+
     def server(self) -> int:
         """The pid of the tmux server."""
         return int(self.tmux("display-message", "-p", "#{pid}").out)

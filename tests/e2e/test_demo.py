@@ -104,10 +104,9 @@ def _check_faults(out: str, events: list[Any]) -> None:
     assert {"session.nudged", "session.interrupted"} <= set(way)
 
     failed = next(e for e in events if e["event"] == "gate.failed")
-    passed = next(
-        e for e in events
-        if e["event"] == "gate.passed" and (e["phase"], e["gate"]) == (failed["phase"], failed["gate"])
-    )  # fmt: skip
+    gate = failed["phase"], failed["gate"]
+    verdicts = [e for e in events if e["event"] == "gate.passed"]
+    passed = next(e for e in verdicts if (e["phase"], e["gate"]) == gate)
     assert passed["attempt"] > failed["attempt"]
     assert took(said(out, "failed review")) == pytest.approx(seconds(failed, passed), abs=0.06)
 
@@ -142,8 +141,9 @@ def _check_that_it_can_fail(events: list[Any], kept: Path) -> None:
     pid = next(e for e in events if e["event"] == "session.exited")["evidence"]["pid"]
     phases = load_phases(kept / "root")
 
-    def bad(missing: str, commits: Commits = Commits({"builder": 1, "adversary": 1}, [])) -> str:
+    def bad(missing: str, *lost: str) -> str:
         rest = [e for e in events if e["event"] != missing]
+        commits = Commits({"builder": 1, "adversary": 1}, lost)
         found = [*summary.healed(rest, pid, 1), *summary.kept(rest, phases, commits, [])]
         return " ".join(finding.what for finding in found if not finding.ok)
 
@@ -155,7 +155,7 @@ def _check_that_it_can_fail(events: list[Any], kept: Path) -> None:
     assert bad("gate.passed") == "failed review gates"
     assert bad("handoff.delivered") == "hand-offs"
     assert bad("phase.completed") == bad("phase.started") == "phases"
-    assert bad("nothing", Commits({"builder": 1, "adversary": 1}, ["one"])) == "commits"
+    assert bad("nothing", "a commit") == "commits"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

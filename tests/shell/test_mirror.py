@@ -340,7 +340,7 @@ def test_a_remote_that_is_not_there_can_not_be_told_until_it_is(repo: WorkRepo) 
     head = repo.commit("builder", CLAIM)
     mirror = mirror_of(repo)
     away = repo.url.rename(repo.folder / "away")
-    with pytest.raises(CannotTell, match="does not appear to be a git repository|not exist"):
+    with pytest.raises(CannotTell, match="not appear to be a git repository"):
         mirror.news("")
     away.rename(repo.url)
     assert new(mirror).head.id == head
@@ -358,7 +358,7 @@ def test_a_folder_that_lies_in_another_repository_is_not_taken_for_the_mirror(
     assert repo.git("for-each-ref", "refs/orch") == ""
 
 
-@pytest.mark.parametrize("damage", ["no head", "empty object", "no objects"])
+@pytest.mark.parametrize("damage", ["no head", "empty object"])
 def test_a_damaged_mirror_is_set_aside_and_made_anew(repo: WorkRepo, damage: str) -> None:
     """As after a loss of power; the next look but one is as if nothing had been."""
     one = repo.commit("builder", CLAIM)
@@ -367,14 +367,9 @@ def test_a_damaged_mirror_is_set_aside_and_made_anew(repo: WorkRepo, damage: str
     two = repo.commit("builder", CLAIM + "more\n")
     path = repo.folder / "mirror.git"
     objects = [p for p in (path / "objects").rglob("*") if p.is_file()]
-    if damage == "no head":
-        (path / "HEAD").unlink()
-    for file in objects:
+    for file in [path / "HEAD"] if damage == "no head" else objects:
         file.chmod(stat.S_IRUSR | stat.S_IWUSR)
-        if damage == "empty object":
-            file.write_bytes(b"")
-        elif damage == "no objects":
-            file.unlink()
+        file.write_bytes(b"")
     for _ in range(2):
         try:
             news = mirror.news(one)

@@ -83,10 +83,8 @@ def _stall(events: Sequence[Event], hung: int | None) -> Finding:
         if again and not any(step["event"] == "session.recovered" for step in steps):
             names = ["stalled", *(step["event"].removeprefix("session.") for step in steps
                                   if step["event"] in LADDER), "healed"]  # fmt: skip
-            way = " -> ".join(dict.fromkeys(names))
-            return Finding(
-                True, "stall", f"{role}: {way}, {_how(again)}, in {_took(stalled, again)}"
-            )
+            way, took = ", ".join(dict.fromkeys(names)), _took(stalled, again)
+            return Finding(True, "stall", f"{role}: {way} ({_how(again)}) in {took}")
     return Finding(False, "stall", "no stall was noticed and healed")
 
 

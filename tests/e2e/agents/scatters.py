@@ -4,7 +4,6 @@ A child; one in a session of its own; an orphan of an orphan; the same without e
 in another folder. Each carries this file's name on its command line, for the test to find it.
 """
 
-import os
 import subprocess
 import sys
 import time

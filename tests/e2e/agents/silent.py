@@ -1,7 +1,7 @@
 """Says one word, then hangs: nothing that is typed shows, and Ctrl-C is not heard."""
 
-import tty
 import time
+import tty
 
 tty.setraw(0)
 print("hello", flush=True)

@@ -1,0 +1,191 @@
+"""What Claude Code tells of one role's session, looked at once a tick; implements `Witness`.
+
+A tick costs a few stats, and reads of what is new. The screen is asked for where these leave a
+doubt: at a start, in silence, at something unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from cc_ci_orch.agents import claude_screen
+from cc_ci_orch.agents.claude_account import (
+    Hooks,
+    account,
+    follow_hook,
+    settings,
+    title,
+    with_screen,
+)
+from cc_ci_orch.agents.claude_transcript import Trail, follow
+from cc_ci_orch.core import liveness
+from cc_ci_orch.core.model import Doing, Liveness, ProcessId, RoleMemory, SessionView
+from cc_ci_orch.core.policy import Policy
+from cc_ci_orch.shell.claude_home import ClaudeHome
+from cc_ci_orch.shell.growing import GrowingFile
+from cc_ci_orch.shell.ports import CannotTell, Files, Processes
+
+SILENCE = 3.0
+"""Seconds of silence of a busy client after which its screen is looked at, at the latest."""
+
+IDLE_LOOK = 5.0
+"""Seconds between looks at a client that is idle on its turn: a dialog may hold it up."""
+
+MOST_ANSWERS = 12
+"""Keys pressed for one dialog before it counts as one that can't be answered."""
+
+
+class ClaudeEvidence:
+    """One seat's. `folders` are those of all our clones, to be trusted."""
+
+    def __init__(
+        self,
+        workdir: Path,
+        settings_file: Path,
+        home: ClaudeHome,
+        processes: Processes,
+        files: Files,
+        policy: Policy,
+        folders: tuple[Path, ...],
+    ) -> None:
+        self._workdir = workdir
+        self._settings = settings_file
+        self._hooks_path = settings_file.with_suffix(".hooks")
+        self._home = home
+        self._processes = processes
+        self._files = files
+        self._policy = policy
+        self._folders = folders
+        self._hooks_file = GrowingFile(self._hooks_path)
+        self._hooks = Hooks()
+        self._record = GrowingFile(Path())
+        self._trail = Trail()
+        self._conversation = ""
+        self._process: ProcessId | None = None
+        self._tokens = ""
+        self._prompts = -1
+        self._answers = 0
+        self._looked_at = 0.0
+
+    # ------------------------------------------------------------------ before a start
+
+    def before_start(self, conversation: str) -> None:
+        """What a new process needs; CannotTell if another one has its conversation already."""
+        self._refuse_second(conversation)
+        self._settings.parent.mkdir(mode=0o700, exist_ok=True)
+        self._files.write(self._hooks_path, "")
+        value = settings(str(self._hooks_path))
+        self._files.write(self._settings, json.dumps(value, indent=1) + "\n")
+        self._home.settle_trust(self._folders)
+
+    def _refuse_second(self, conversation: str) -> None:
+        others = self._processes.snapshot().with_argument(conversation)
+        others += [p for status, p in self._home.living() if status.conversation == conversation]
+        if others:
+            pids = ", ".join(str(pid) for pid in sorted({p.pid for p in others}))
+            raise CannotTell(f"conversation {conversation} is open in another process: {pids}")
+
+    # ------------------------------------------------------------------ each tick
+
+    def look(self, view: SessionView, mem: RoleMemory) -> SessionView:
+        """The view with what the client's files tell."""
+        assert view.process is not None
+        if view.process != self._process:
+            self._process, self._answers, self._tokens = view.process, 0, ""
+        status = self._home.status(view.process)
+        conversation = status.conversation if status else mem.conversation or self._conversation
+        try:
+            self._read_hooks()
+            self._read_record(conversation)
+        except OSError as error:
+            return replace(view, unreadable=(*view.unreadable, f"record: {error.strerror}"))
+        if self._trail.prompts != self._prompts:  # another turn: its tokens are counted anew
+            self._prompts, self._tokens = self._trail.prompts, ""
+        known = self._record.path.name and self._trail.prompts
+        signals: dict[str, int | str] = {"transcript": self._trail.worked}
+        signals["tool events"] = self._hooks.worked
+        if self._tokens:
+            signals[liveness.TOKENS] = self._tokens
+        return replace(
+            view,
+            account=account(status, self._hooks, self._trail),
+            signals={**view.signals, **signals},
+            submissions=self._trail.prompts if known else self._hooks.prompts,
+            conversation=status.conversation if status else None,
+        )
+
+    def _read_hooks(self) -> None:
+        for line, end in self._hooks_file.news():
+            if self._hooks_file.begun_anew:
+                self._hooks, self._hooks_file.begun_anew = Hooks(), False
+            self._hooks = follow_hook(self._hooks, line, end)
+
+    def _read_record(self, conversation: str) -> None:
+        if conversation != self._conversation or not self._record.path.exists():
+            path = self._home.transcript(self._workdir, conversation)
+            if conversation != self._conversation or path != self._record.path:
+                self._conversation, self._trail = conversation, Trail()
+                self._record = GrowingFile(path)
+        for line, end in self._record.news():
+            self._trail = follow(self._trail, line, end)
+
+    # ------------------------------------------------------------------ the screen
+
+    def in_doubt(self, view: SessionView, mem: RoleMemory, now: float) -> bool:
+        """Whether the screen has to be looked at, too."""
+        if mem.process == view.process and now - mem.started_at < 0.5:
+            return False
+        known = view.account
+        if known is None or mem.liveness in (Liveness.BLOCKED, Liveness.RETRYING):
+            return True
+        match known.doing:
+            case Doing.BLOCKED:
+                return True
+            case Doing.IDLE:
+                return mem.on_turn and now - self._looked_at >= IDLE_LOOK
+            case Doing.BUSY if not known.tool_open:
+                patience = min(SILENCE, self._policy.stall_after / 10)
+                return now - liveness.quiet_since(mem) >= patience
+            case _:
+                return False
+
+    def see(self, view: SessionView, raw: str, now: float) -> SessionView:
+        """The view after a look at the screen, with its colours."""
+        self._looked_at = now
+        screen = claude_screen.read(raw)
+        key = claude_screen.answer(screen.dialog) if screen.dialog else None
+        if screen.box is not None:
+            self._answers = 0
+        elif key is not None:
+            self._answers += 1
+        if self._answers > MOST_ANSWERS:
+            key = None
+        told = with_screen(view.account, screen, key is not None)
+        view = replace(view, account=told, answer=key)
+        if not screen.busy:
+            return view
+        # That it begins to count is progress, too; that it stops (a retry) is none.
+        self._tokens = screen.tokens or self._tokens or "none"
+        return replace(view, signals={**view.signals, liveness.TOKENS: self._tokens})
+
+    # ------------------------------------------------------------------ before a key
+
+    def refuses(self, raw: str) -> str:
+        """Why nothing can be typed at this screen; "" where it can."""
+        screen = claude_screen.read(raw)
+        if screen.dialog is not None:
+            return f"it shows a dialog: {title(screen)}"
+        if screen.box is None:
+            return "it doesn't show its prompt"
+        return "a draft stands in its box" if screen.box else ""
+
+    def takes_enter(self, raw: str) -> bool:
+        """Whether Enter would submit a text that stands in the box, and do nothing else."""
+        return bool(claude_screen.read(raw).box)
+
+    def answer(self, raw: str) -> str | None:
+        """The one key to press at the dialog of this screen."""
+        dialog = claude_screen.read(raw).dialog
+        return claude_screen.answer(dialog) if dialog is not None else None

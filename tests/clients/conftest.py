@@ -1,0 +1,76 @@
+"""The real client, a private home for each test, and no network but loopback."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.clients.claude_instance")
+
+from tests.clients.claude_instance import (  # noqa: E402
+    ClaudeInstance,
+    cache_folder,
+    installed,
+)
+from tests.e2e.conftest import program  # noqa: E402, F401
+
+CLONE_NEWNET = 0x40000000
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder are marked `clients`."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("clients")
+
+
+@pytest.fixture(scope="session")
+def claude_binary() -> Path:
+    """The installed client; its absence skips the test and says so."""
+    found = installed(cache_folder())
+    if found is None:
+        pytest.skip("no Claude Code: npm or its package @anthropic-ai/claude-code is missing")
+    return found
+
+
+@pytest.fixture(scope="session")
+def only_loopback(claude_binary: Path) -> Iterator[None]:
+    """Where we are root: from now on, this process and all that it starts have no network but
+    loopback, so that no packet can leave, whatever a client tries."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/ns/net") as before:
+        if libc.unshare(CLONE_NEWNET) != 0:
+            yield  # a container may forbid it
+            return
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True)
+        assert [line.split(":")[1].strip() for line in links.stdout.splitlines()] == ["lo"]
+        yield
+        libc.setns(before.fileno(), CLONE_NEWNET)
+
+
+Make = Callable[..., ClaudeInstance]
+
+
+@pytest.fixture
+def claude(program: Path, claude_binary: Path, only_loopback: None) -> Iterator[Make]:  # noqa: F811
+    """Make an instance with the real client, with any settings."""
+    made: list[ClaudeInstance] = []
+
+    def make(**settings: str) -> ClaudeInstance:
+        made.append(ClaudeInstance(program, claude_binary, **settings))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.end()

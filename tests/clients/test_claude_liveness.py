@@ -1,0 +1,168 @@
+"""What the watchdog makes of the real Claude Code in each state, and what it does about it."""
+
+from __future__ import annotations
+
+import time
+
+from tests.clients.conftest import Make
+
+
+def test_an_answered_prompt_leaves_it_idle_and_a_nudge_is_proved(claude: Make) -> None:
+    """A fresh machine: its folder is trusted, nobody is asked, the first prompt is taken."""
+    it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
+    it.start()
+    it.wait_for("idle")
+    assert len(it.prompts()) == 1
+    done = it.run("nudge", "builder", "!echo a nudge\nof two lines")
+    assert done.code == 0, done
+    it.until(lambda: len(it.prompts()) == 2)
+    assert it.prompts()[1] == "> !echo a nudge\nof two lines"
+    it.stop()
+
+
+def test_a_hang_is_nudged_interrupted_and_healed_with_the_same_conversation(claude: Make) -> None:
+    """The API never answers: its spinner goes on, and its log stays fresh."""
+    it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
+    it.start()
+    it.wait_for("idle")
+    conversation, pid = it.session()["conversation"], it.session()["pid"]
+    it.behave("hang 600")
+    begin = time.monotonic()
+    assert it.run("nudge", "builder", "go on").code == 0
+    it.wait_for("stalled")
+    assert 7 < time.monotonic() - begin < 12
+    it.until(lambda: it.events("session.interrupted"), 20)
+    it.until(lambda: it.events("session.healed"), 40)
+    it.behave("ok after the heal")
+    it.wait_for("idle")
+    now = it.session()
+    assert now["conversation"] == conversation
+    assert now["pid"] != pid
+    assert "after the heal" in str(it.records()[-12:])
+    assert it.requests()[-1]["turns"] > 2, "the model is told the earlier turns"
+    it.stop()
+
+
+def test_a_stream_that_stops_in_the_middle_is_stalled(claude: Make) -> None:
+    """It says `esc to interrupt` and draws on."""
+    it = claude(ORCH_IDLE_NUDGE_AFTER="5m", ORCH_INTERRUPT_AFTER="5m")
+    it.behave("silent 600")
+    it.start()
+    it.until(it.prompts)
+    assert 6 < it.wait_for("stalled") < 12
+    it.stop()
+
+
+def test_words_that_come_slowly_are_work(claude: Make) -> None:
+    """The record and the log tell a stream from a hang as little as the screen's movement does."""
+    it = claude(ORCH_STALL_AFTER="10s", ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave("slow 24 5")
+    it.start()
+    it.until(it.prompts)
+    it.stays("starting", "working", seconds=20)
+    it.wait_for("idle")
+    assert not it.events("session.nudged")
+    it.stop()
+
+
+def test_a_silent_tool_is_work(claude: Make) -> None:
+    """It has a child, and neither that nor the client says a word."""
+    it = claude(ORCH_STALL_AFTER="4s", ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave("tool timeout 16 tail -f /dev/null")
+    it.start()
+    it.until(it.prompts)
+    it.stays("starting", "working", seconds=14)
+    it.wait_for("idle")
+    assert not it.events("session.nudged")
+    it.stop()
+
+
+def test_errors_that_it_retries_are_left_alone(claude: Make) -> None:
+    """Overloaded: retrying, past the time of a stall; it goes on when the model does."""
+    it = claude(ORCH_STALL_AFTER="6s", ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave("529")
+    it.start()
+    it.wait_for("retrying")
+    it.stays("retrying", "working", seconds=14)
+    it.behave("ok")
+    it.wait_for("idle", timeout=60)
+    assert not it.events("session.nudged")
+    assert not it.events("session.stalled")
+    it.stop()
+
+
+def test_a_rate_limit_that_says_when_is_retried(claude: Make) -> None:
+    it = claude(ORCH_STALL_AFTER="6s", ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave("429 20")
+    it.start()
+    it.wait_for("retrying")
+    it.stays("retrying", "working", seconds=10)
+    it.behave("ok")
+    it.wait_for("idle", timeout=60)
+    it.stop()
+
+
+SUBSCRIBER = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-fake"}
+
+
+def test_a_usage_limit_is_slept_out(claude: Make) -> None:
+    """Limited until the minute that the record names; nothing is typed or pressed meanwhile."""
+    it = claude(**SUBSCRIBER, ORCH_WAITING_NUDGE_AFTER="1h")
+    it.behave("limit five_hour 7200")
+    it.start()
+    assert it.wait_for("limited") < 8
+    it.stays("limited", seconds=10)
+    assert "5-hour limit" in it.session()["reason"]
+    assert "Continuing automatically" in it.screen()
+    plan = it.run("explain", "builder").out
+    assert "see whether the limit is over, in 2h" in plan, plan
+    assert len(it.events("session.limited")) == 1
+    it.stop()
+
+
+def test_a_weekly_limit_ends_on_another_day(claude: Make) -> None:
+    it = claude(**SUBSCRIBER)
+    it.behave("limit seven_day 400000")
+    it.start()
+    it.wait_for("limited")
+    plan = it.run("explain", "builder").out
+    assert "in 111h" in plan or "in 4d15h" in plan, plan
+    it.stop()
+
+
+def test_words_about_a_limit_in_a_file_change_nothing(claude: Make) -> None:
+    """The agent reads them, and quotes them."""
+    words = "You've hit your 5-hour limit · resets 6:51pm (UTC) · Credit balance too low"
+    it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave(f"tool echo '{words}'; echo '✻ 529 Overloaded · retrying in 3s · attempt 6/10'")
+    it.start()
+    it.wait_for("idle")
+    it.behave(f"ok {words}")
+    assert it.run("nudge", "builder", "and now?").code == 0
+    it.stays("working", "idle", seconds=6)
+    assert words in it.screen()
+    it.stop()
+
+
+def test_no_login_and_no_credit_are_told_once(claude: Make) -> None:
+    """A person is needed; nothing is restarted; it is picked up when it works again."""
+    it = claude(NOTIFY_COMMAND="cat")
+    it.behave("credit")
+    it.start()
+    assert it.wait_for("blocked") < 8
+    it.stays("blocked", seconds=6)
+    assert "Credit balance" in it.session()["reason"]
+    assert len([e for e in it.events("notified") if "blocked" in e["why"]]) == 1
+    it.behave("ok")
+    assert it.run("nudge", "builder", "it is paid").code == 0
+    it.wait_for("idle")
+    assert it.session()["restarts"] == 0
+    it.stop()
+
+
+def test_without_a_login_it_is_blocked(claude: Make) -> None:
+    it = claude(ANTHROPIC_API_KEY="")
+    it.start()
+    assert it.wait_for("blocked") < 8
+    assert "Not logged in" in it.session()["reason"]
+    it.stop()
