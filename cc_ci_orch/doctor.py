@@ -15,6 +15,7 @@ from cc_ci_orch import seats
 from cc_ci_orch.config import Config
 from cc_ci_orch.core.model import Prompt, PromptKind
 from cc_ci_orch.errors import OrchError
+from cc_ci_orch.shell import control
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.run import run
@@ -47,6 +48,7 @@ def examine(config: Config, program_root: Path) -> list[Check]:
         _socket(config),
         *_prompts(config, program_root),
         _boot_id(config),
+        _supervisor(config),
         _repository(config),
     ]
     return [Check(c.what, c.ok, config.mask(c.found), c.fix) for c in checks]
@@ -137,6 +139,15 @@ def _boot_id(config: Config) -> Check:
         known = False
     found = "it can be read" if known else "it can't be read"
     return Check(f"boot id {config.boot_id_file}", known, found, "set ORCH_BOOT_ID_FILE")
+
+
+def _supervisor(config: Config) -> Check:
+    """None is fine; one that hangs keeps every other from starting."""
+    try:
+        answer = control.call(config.state, {"do": "alive"}, 5.0)
+    except CannotTell as error:
+        return Check("supervisor", False, str(error), "./launch.sh start --takeover")
+    return Check("supervisor", True, "none runs" if answer is None else "it answers")
 
 
 def _repository(config: Config) -> Check:

@@ -17,6 +17,8 @@ from cc_ci_orch.agents.claude_screen import Screen
 from cc_ci_orch.agents.claude_transcript import Failure, Trail
 from cc_ci_orch.core.model import Account, Doing
 
+NEEDED = "a person is needed"
+
 HOOKS = (
     *("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure"),
     *("Stop", "StopFailure", "PermissionRequest", "Notification", "SessionEnd"),
@@ -117,10 +119,12 @@ def account(status: Status | None, hooks: Hooks, trail: Trail) -> Account | None
     match error.failure:
         case Failure.LIMIT:
             return Account(Doing.LIMITED, text, until=error.until)
-        case Failure.LOGIN | Failure.CREDIT:
-            return Account(Doing.BLOCKED, f"a person is needed: {text}", recheck=True)
+        case Failure.LOGIN:
+            return Account(Doing.BLOCKED, f"{NEEDED}: its login fails ({text})", recheck=True)
+        case Failure.CREDIT:
+            return Account(Doing.BLOCKED, f"{NEEDED}: it has no credit ({text})", recheck=True)
         case Failure.TOO_LONG:
-            return Account(Doing.BLOCKED, f"a person is needed: {text}")
+            return Account(Doing.BLOCKED, f"{NEEDED}: its conversation is too long ({text})")
         case _:
             return Account(Doing.IDLE, f"its last turn ended with an error: {text}")
 
@@ -141,7 +145,8 @@ def with_screen(known: Account | None, screen: Screen, answered: bool) -> Accoun
         else:
             return Account(Doing.IDLE, "it shows its prompt")
     if known.doing is Doing.BUSY and _LOGIN.match(screen.retrying):
-        return Account(Doing.BLOCKED, f"a person is needed: {screen.retrying[:120]}", queues=True)
+        why = f"{NEEDED}: its login fails ({screen.retrying[:120]})"
+        return Account(Doing.BLOCKED, why, queues=True)
     if known.doing is Doing.BUSY and screen.retrying:
         why = f"it tries again: {screen.retrying[:120]}"
         return Account(Doing.RETRYING, why, queues=True, timed_out=screen.timed_out)

@@ -108,7 +108,7 @@ def _user(trail: Trail, record: Mapping[str, Any], end: int) -> Trail:
     if record.get("isMeta") or record.get("isSidechain"):
         return trail
     typed = record.get("promptSource") != "queued"
-    return replace(trail, prompts=trail.prompts + typed, error=None)
+    return replace(trail, prompts=trail.prompts + typed, open_tools=frozenset(), error=None)
 
 
 def _assistant(trail: Trail, record: Mapping[str, Any], end: int) -> Trail:

@@ -11,7 +11,7 @@ from cc_ci_orch.cli.loops import Call
 
 def version(args: Namespace) -> int:
     """The version."""
-    print(f"cc-ci-orch {__version__}")
+    print(f"cc-ci-orch {__version__}", flush=True)
     return 0
 
 

@@ -66,6 +66,5 @@ def _backwards(path: Path) -> Iterator[bytes]:
 def news(path: Path) -> GrowingFile:
     """What is added to the record from now on."""
     growing = GrowingFile(path, tail=0)
-    for _ in growing.news():
-        pass
+    growing.news()
     return growing

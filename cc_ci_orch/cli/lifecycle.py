@@ -112,7 +112,8 @@ def _wait_for_sessions(call: Call) -> Mapping[str, Any]:
     while True:
         state = looking.current_state(call)
         runs = state["phase"]["state"] == "running"
-        starting = [s["role"] for s in state["sessions"] if runs and _is_starting(s)]
+        at = state["time"]
+        starting = [s["role"] for s in state["sessions"] if runs and _is_starting(s, at)]
         now = time.monotonic()
         if not starting or now > deadline:
             return state
@@ -122,9 +123,9 @@ def _wait_for_sessions(call: Call) -> Mapping[str, Any]:
         time.sleep(0.05)
 
 
-def _is_starting(session: Mapping[str, Any]) -> bool:
+def _is_starting(session: Mapping[str, Any], now: str) -> bool:
     """Whether it has not run yet, and is about to."""
-    tried = session["restarts"] or session["next_attempt"]
+    tried = session["restarts"] or (session["next_attempt"] or "") > now
     return session["wanted"] == "up" and not (session["pid"] or tried or session["held"])
 
 

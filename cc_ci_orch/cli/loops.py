@@ -7,6 +7,7 @@ that `status` doesn't pay for `doctor`.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -49,9 +50,10 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     from cc_ci_orch.cli.parser import parse
 
     env = os.environ if env is None else env
-    args = parse(sys.argv[1:] if argv is None else argv)
     mask: Masking = str
+    _prepare_output()
     try:
+        args = parse(sys.argv[1:] if argv is None else argv)
         module, _, function = args.run.partition(":")
         command = getattr(importlib.import_module(f"cc_ci_orch.cli.{module}"), function)
         if args.without_config:
@@ -74,6 +76,16 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         return 130
     except Exception as error:
         return unexpected(error, env, mask)
+
+
+def _prepare_output() -> None:
+    """Somewhere to write to, whatever we were started with: closed streams, an odd locale."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def program_root() -> Path:

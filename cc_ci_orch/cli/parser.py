@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -30,6 +36,10 @@ exit codes: 0 done, 1 failed (status: not healthy), 2 usage, 3 (status) nothing 
 class Parser(ArgumentParser):
     """Errors as everywhere in this program: one line and a hint, exit 2."""
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(message, file)
+        (file or sys.stderr).flush()  # a reader that has gone is noticed now, and not at exit
+
     def error(self, message: str) -> NoReturn:
         print(f"cc-ci-orch: can't read the command line: {message}", file=sys.stderr)
         print(f"hint: {self.prog} --help", file=sys.stderr)
@@ -50,8 +60,6 @@ def parse(argv: Sequence[str]) -> Namespace:
 
 def duration(text: str) -> float:
     """A duration as in the settings, for argparse."""
-    from argparse import ArgumentTypeError
-
     try:
         return float(DURATION.parse(text))
     except ValueError as error:
@@ -166,8 +174,8 @@ def _lines(parser: ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit():
-        raise ValueError
+    if not text.isdecimal() or len(text) > 9:
+        raise ArgumentTypeError(f"{text!r} is no number of lines; try 50")
     return int(text)
 
 

@@ -21,7 +21,7 @@ from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Memory, Request
 from cc_ci_orch.errors import OrchError, TryAgain
 from cc_ci_orch.guardian import RECORD
-from cc_ci_orch.shell import control, systemd
+from cc_ci_orch.shell import control, logs, systemd
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.run import spawn_daemon
 from cc_ci_orch.supervisor import Answers, Duties, Supervisor, own_record
@@ -219,6 +219,9 @@ def _log_line(call: Call, *, to_stderr: bool) -> Callable[[str], None]:
         line = call.config.mask(f"{date} {text.rstrip()}\n")
         if to_stderr:
             print(line, end="", file=sys.stderr, flush=True)
+        with suppress(OSError):
+            if path.stat().st_size >= call.config.policy.log_max:
+                logs.rotate(path, call.config.policy.log_keep)
         try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)

@@ -63,7 +63,7 @@ def carry_out(call: Call, request: Request) -> Reply:
     places.prepare_state(call.config.state)
     instance = Instance(call.config, call.program_root)
     if not instance.lock.acquire(wait=2.0):
-        raise TryAgain("can't do it now: a supervisor is starting or ending", "try again")
+        raise TryAgain("can't do it now: a supervisor is starting or ending", "./launch.sh status")
     try:
         replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         memory = instance.memory_file.load() or Memory()

@@ -81,8 +81,9 @@ START_TIMEOUT = 60.0
 STOP_MARGIN = 5.0
 """Seconds beyond the agents' grace after which a stop no longer waits for tmux to answer."""
 
-LIMIT_SLACK = 60.0
-"""Seconds that a client gets to go on by itself once its usage limit should be over."""
+LIMIT_SLACK = 180.0
+"""Seconds that a client gets to go on by itself once its usage limit should be over: Claude
+Code 2.1.330 did so about 2 minutes after the stated time."""
 
 ENTER_TRIES = 2
 """How often Enter is pressed for one paste before the nudge counts as failed."""

@@ -125,9 +125,10 @@ def _told(result: Step, found: Judgement, role: str, now: float) -> Step:
         return result
     mem = result.mem
     told_at = -1.0 if mem.blocked_at is None else mem.blocked_at
-    if mem.blocked_why == found.reason and (mem.progress_at or 0.0) <= told_at:
+    what = found.reason.partition(" (")[0]  # without the client's own words, which may differ
+    if mem.blocked_why == what and (mem.progress_at or 0.0) <= told_at:
         return result  # it was tried once more, and nothing has changed
-    result = replace(result, mem=replace(mem, blocked_at=now, blocked_why=found.reason))
+    result = replace(result, mem=replace(mem, blocked_at=now, blocked_why=what))
     return result.then(Notify(f"blocked:{role}", f"{role} is blocked", found.reason, role))
 
 

@@ -94,6 +94,7 @@ class ClaudeEvidence:
         assert view.process is not None
         if view.process != self._process:
             self._process, self._answers, self._tokens = view.process, 0, ""
+            self._trail = replace(self._trail, open_tools=frozenset())
         status = self._home.status(view.process)
         conversation = status.conversation if status else mem.conversation or self._conversation
         try:
@@ -117,9 +118,10 @@ class ClaudeEvidence:
         )
 
     def _read_hooks(self) -> None:
-        for line, end in self._hooks_file.news():
-            if self._hooks_file.begun_anew:
-                self._hooks, self._hooks_file.begun_anew = Hooks(), False
+        lines = self._hooks_file.news()
+        if self._hooks_file.begun_anew:
+            self._hooks = Hooks()
+        for line, end in lines:
             self._hooks = follow_hook(self._hooks, line, end)
 
     def _read_record(self, conversation: str) -> None:

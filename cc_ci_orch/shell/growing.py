@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 TAIL = 1024 * 1024
@@ -25,13 +24,13 @@ class GrowingFile:
         self.begun_anew = False
         """The last `news` did not go on where the one before ended."""
 
-    def news(self) -> Iterator[tuple[bytes, int]]:
+    def news(self) -> list[tuple[bytes, int]]:
         """The new whole lines, each with the position of its end. OSError but for no file."""
         self.begun_anew = False
         try:
             info = os.stat(self.path)
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return []
         file = (info.st_dev, info.st_ino)
         skip = False
         if file != self._file or info.st_size < self._position:
@@ -41,12 +40,13 @@ class GrowingFile:
         elif info.st_size - self._position > MOST:
             self._position, skip = info.st_size - self._tail, True
         if info.st_size == self._position:
-            return
+            return []
         with self.path.open("rb") as stream:
             stream.seek(self._position)
             data = stream.read(info.st_size - self._position)
         *lines, _ = data.split(b"\n")
-        for number, line in enumerate(lines):
+        found = []
+        for line in lines:
             self._position += len(line) + 1
-            if not (skip and number == 0):
-                yield line, self._position
+            found.append((line, self._position))
+        return found[1:] if skip else found

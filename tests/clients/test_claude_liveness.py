@@ -166,3 +166,52 @@ def test_without_a_login_it_is_blocked(claude: Make) -> None:
     assert it.wait_for("blocked") < 8
     assert "Not logged in" in it.session()["reason"]
     it.stop()
+
+
+def test_a_rejected_key_is_blocked_while_it_is_still_tried(claude: Make) -> None:
+    """The client tries ten times; a person has to mend it. It is picked up when it works."""
+    it = claude(NOTIFY_COMMAND="cat", ORCH_STALL_AFTER="30s", ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave("401")
+    it.start()
+    it.until(it.prompts)
+    assert it.wait_for("blocked") < 6
+    assert "401" in it.session()["reason"]
+    it.stays("blocked", "working", seconds=8)
+    it.behave("ok")
+    it.wait_for("idle", timeout=60)
+    assert len([e for e in it.events("notified") if "blocked" in e["why"]]) == 1
+    assert it.session()["restarts"] == 0
+    it.stop()
+
+
+def test_a_prompt_that_is_too_long_is_a_persons(claude: Make) -> None:
+    it = claude()
+    it.behave("toolong")
+    it.start()
+    assert it.wait_for("blocked") < 8
+    it.stays("blocked", seconds=7)
+    assert "too long" in it.session()["reason"]
+    assert it.session()["restarts"] == 0
+    it.stop()
+
+
+def test_the_logs_are_the_conversation(claude: Make) -> None:
+    """Who said what, tools with their outcome, errors; `--raw` is the pane."""
+    it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave("tool echo out; exit 3")
+    it.start()
+    it.wait_for("idle")
+    it.behave("credit")
+    it.run("nudge", "builder", "once more")
+    it.wait_for("blocked")
+    told = it.run("logs", "builder", "-n", "12").out
+    for words in (
+        "tool Bash: echo out; exit 3",
+        "failed: ",
+        "agent: Fake answer.",
+        "you: once more",
+    ):
+        assert words in told, told
+    assert told.rstrip().endswith("error: Credit balance is too low")
+    assert "esc to interrupt" in it.run("logs", "builder", "--raw", "-n", "500").out
+    it.stop()

@@ -419,7 +419,7 @@ def test_a_stated_limit_is_slept_out_and_then_looked_at() -> None:
     assert story.actions(Type, *WAYS_OUT) == []
     assert story.event(Name.SESSION_LIMITED).why == "5-hour limit"
     assert [n.cause for n in story.actions(Notify)] == ["limited:builder"]
-    story.wait(120)
+    story.wait(240)
     assert kinds(story) == ["nudge"]
     story.wait(1700)
     assert kinds(story) == ["nudge"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -273,13 +274,24 @@ def test_damaged_files_while_it_runs(instance: Make) -> None:
 
 def test_a_closed_pipe(instance: Make) -> None:
     """`… | head -1` is no failure and makes no noise."""
-    import subprocess
-
     it = instance()
-    for command in ("config", "status", "doctor"):
-        script = f'"$0" {command} | head -n 1'
+    for command in ("config", "status", "doctor", "version", "--help", "start --help"):
+        script = f'"$0" {command} | true'
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", script, str(it.launch)],
+            ["bash", "-c", script, str(it.launch)],
             env=it.env, cwd="/", capture_output=True, timeout=LONG, check=False,
         )  # fmt: skip
         assert done.stderr == b"", (command, done.stderr)
+
+
+def test_no_standard_output_and_an_odd_locale(instance: Make) -> None:
+    """A closed stream, or one that can't write what we print, is no mistake of ours."""
+    it = instance()
+    done = subprocess.run(
+        ["sh", "-c", '"$0" status >&- 2>&-', str(it.launch)],
+        env=it.env, cwd="/", timeout=LONG, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    it.plan('[[phase]]\nid = "1"\ntitle = "é"\nplan = "phase-1.md"\ngates = []\n')
+    assert it.run("status", env={"PYTHONIOENCODING": "ascii"}).code == 3
+    assert it.run("phase", "list", env={"PYTHONIOENCODING": "ascii"}).code == 0

@@ -147,6 +147,7 @@ def test_a_stopped_supervisor_does_not_keep_the_agents(instance: Make) -> None:
     assert all(s["pid"] for s in state.json["sessions"])
     nudged = it.run("nudge", "builder", "hello")
     assert nudged.code == 75, nudged
+    assert "MISSING supervisor" in it.run("doctor").out
     it.stop()
 
 

@@ -146,7 +146,7 @@ class Adversary:
             if found:
                 wrong.append(f"{check.what}: {found}")
         word = Word.FAIL if wrong else Word.PASS
-        said = "; ".join(wrong) or f"all {len(checks)} checks in a fresh clone"
+        said = "; ".join(wrong) or f"{len(checks)} of {len(checks)} checks in a fresh clone"
         self._write(key, claim, word, f"{commit}: {said}", "\n".join(evidence) + "\n")
 
     def _try(self, check: Check) -> str:

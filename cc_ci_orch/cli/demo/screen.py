@@ -88,7 +88,7 @@ def _colour(event: Mapping[str, Any]) -> str:
 
 def _is_over(event: Mapping[str, Any]) -> bool:
     """Whether a session ended because it was meant to."""
-    return str(event["why"]).startswith("phase ")
+    return event.get("by") == "operator" or str(event["why"]).startswith("phase ")
 
 
 def words(event: Mapping[str, Any]) -> str:

@@ -1,0 +1,158 @@
+"""The watchdog's judgement against the truth: the real Claude Code in each state, 20 looks each.
+
+    .venv/bin/python -m tests.clients.truth [LOOKS]     writes docs/liveness-claude.md
+
+Each state is brought about by the fake model; `status` is asked at random moments once the
+state has lasted long enough to be told. As root it runs without any network but loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients.claude_instance import ClaudeInstance, cache_folder, installed
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+STALL = 8
+LIVENESS = ("working", "idle", "retrying", "limited", "blocked", "stalled")
+SUBSCRIBER = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-fake"}
+QUOTE = "You've hit your 5-hour limit · resets 6:51pm (UTC)"
+
+
+def nothing(it: ClaudeInstance) -> None:
+    """No further preparation."""
+
+
+def ask_first(it: ClaudeInstance) -> None:
+    """The user wants to be asked before some commands."""
+    folder = it.home / ".claude"
+    folder.mkdir()
+    (folder / "settings.json").write_text('{"permissions": {"ask": ["Bash(touch:*)"]}}')
+
+
+@dataclass(frozen=True)
+class State:
+    """`truth` is what it is; `after`: seconds until that can be known."""
+
+    name: str
+    truth: str
+    behaviour: str
+    after: float = 4
+    settings: tuple[tuple[str, str], ...] = ()
+    prepare: Callable[[ClaudeInstance], None] = nothing
+
+
+KEYLESS = (("ANTHROPIC_API_KEY", ""),)
+MEMBER = tuple(SUBSCRIBER.items())
+
+STATES = (
+    State("at its prompt", "idle", "ok"),
+    State("a word every 5 s", "working", "slow 100 5", STALL),
+    State("a silent tool", "working", "tool timeout 90 tail -f /dev/null", STALL),
+    State("a tool that uses CPU", "working", "tool timeout 90 sh -c 'while :; do :; done'", STALL),
+    State("the API never answers", "stalled", "hang 600", STALL + 2),
+    State("silent in mid-stream", "stalled", "silent 600", STALL + 2),
+    State("pings only", "stalled", "ping 600 1", STALL + 2),
+    State("529, retried", "retrying", "529", STALL),
+    State("500, retried", "retrying", "500", STALL),
+    State("429 with retry-after", "retrying", "429 20", STALL),
+    State("5-hour limit", "limited", "limit five_hour 7200", 4, MEMBER),
+    State("weekly limit", "limited", "limit seven_day 400000", 6, MEMBER),
+    State("a limit is quoted", "idle", f"ok {QUOTE}"),
+    State("no credit", "blocked", "credit"),
+    State("not logged in", "blocked", "ok", 4, KEYLESS),
+    State("401, retried", "blocked", "401"),
+    State("prompt too long", "blocked", "toolong"),
+    State("permission prompt", "blocked", "tool touch made", 4, (), ask_first),
+)
+
+
+def looks(state: State, program: Path, binary: Path, count: int) -> Counter[str]:
+    """What the watchdog says of that state, at random moments."""
+    settings = {
+        "ORCH_STALL_AFTER": f"{STALL}s",
+        "ORCH_INTERRUPT_AFTER": "10m",
+        "ORCH_IDLE_NUDGE_AFTER": "10m",
+        **dict(state.settings),
+    }
+    it = ClaudeInstance(program, binary, **settings)
+    try:
+        state.prepare(it)
+        it.behave(state.behaviour)
+        it.start()
+        it.until(it.prompts)
+        time.sleep(state.after)
+        found: Counter[str] = Counter()
+        for _ in range(count):
+            time.sleep(random.uniform(0.1, 1.5))
+            found[it.liveness()] += 1
+        return found
+    finally:
+        it.end()
+
+
+def page(found: dict[State, Counter[str]], count: int, version: str) -> str:
+    """The table in Markdown."""
+    lines = [
+        "# The judgement against the truth: Claude Code",
+        "",
+        f"{version}, the real client in tmux before a fake model, {count} looks at random",
+        f"moments in each state, `stall_after` {STALL} s. Made by",
+        "`.venv/bin/python -m tests.clients.truth`.",
+        "",
+        "| state | truth | " + " | ".join(LIVENESS) + " | other |",
+        "|---|---|" + "---|" * (len(LIVENESS) + 1),
+    ]
+    for state, seen in found.items():
+        cells = [str(seen[name] or "") for name in LIVENESS]
+        other = sum(seen.values()) - sum(seen[name] for name in LIVENESS)
+        cells = [f"**{c}**" if n == state.truth and c else c for n, c in zip(LIVENESS, cells)]  # noqa: B905
+        lines.append(f"| {state.name} | {state.truth} | {' | '.join(cells)} | {other or ''} |")
+    right = sum(seen[state.truth] for state, seen in found.items())
+    total = sum(map(sum, (seen.values() for seen in found.values())))
+    wrong = sum(seen["stalled"] for state, seen in found.items() if state.truth != "stalled")
+    lines += ["", f"{right} of {total} looks right; called stalled without being it: {wrong}.", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    if os.geteuid() == 0 and "TRUTH_INSIDE" not in os.environ:
+        inside = ["sh", "-c", 'ip link set lo up && exec "$0" "$@"', sys.executable, "-m"]
+        isolate = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        argv = [*isolate, *inside, "tests.clients.truth", str(count)]
+        env = {**os.environ, "TRUTH_INSIDE": "1"}
+        sys.exit(subprocess.run(argv, cwd=REPOSITORY, env=env, check=False).returncode)
+    binary = installed(cache_folder())
+    if binary is None:
+        sys.exit("no Claude Code: npm or its package @anthropic-ai/claude-code is missing")
+    told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
+    program = Path(tempfile.mkdtemp(prefix="orch-program-", dir="/tmp"))
+    for name in ("cc_ci_orch", "plan", "prompts"):
+        shutil.copytree(REPOSITORY / name, program / name)
+    for file in (*REPOSITORY.glob("launch*.py"), *REPOSITORY.glob("launch*.sh")):
+        shutil.copy2(file, program)
+    with ThreadPoolExecutor(2) as pool:
+        work = {state: pool.submit(looks, state, program, binary, count) for state in STATES}
+        found = {}
+        for state, future in work.items():
+            found[state] = future.result()
+            print(f"{state.name}: {state.truth}: {dict(found[state])}", flush=True)
+    text = page(found, count, f"Claude Code {told.stdout.split()[0]}")
+    (REPOSITORY / "docs" / "liveness-claude.md").write_text(text)
+    shutil.rmtree(program)
+
+
+if __name__ == "__main__":
+    main()
