@@ -147,6 +147,8 @@ def _supervisor(config: Config) -> Check:
         answer = control.call(config.state, {"do": "alive"}, 5.0)
     except CannotTell as error:
         return Check("supervisor", False, str(error), "./launch.sh start --takeover")
+    except OrchError as error:
+        return Check("supervisor", False, error.message, error.hint or "")
     return Check("supervisor", True, "none runs" if answer is None else "it answers")
 
 
@@ -164,5 +166,3 @@ def _repository(config: Config) -> Check:
         return Check("work repository", True, f"it answers ({config.branch}: {head})")
     last = done.err.splitlines()[-1:] or ["git gave no reason"]
     return Check("work repository", False, last[0], "check WORK_REPO and its credentials")
-
-

@@ -69,8 +69,8 @@ def phase_info(memory: Memory, phases: Sequence[PhaseSpec]) -> PhaseInfo:
     """Where the instance stands, by what it remembers; before the first start: at the first."""
     course = memory.course
     try:
-        spec = find(phases, course.phase or phases[0].id)
-    except PhaseError:  # the plan has changed since
+        spec = find(phases, course.phase or next((phase.id for phase in phases), ""))
+    except PhaseError:  # the plan has changed since, or can't be read
         return PhaseInfo(course.phase, "", 0, len(phases), course.state, False)
     index, count = position(phases, spec.id)
     where = standing(course.ledger, spec.id, spec.gates)

@@ -57,7 +57,7 @@ class Instance:
         self.waiter = RealWaiter(self.processes)
         self.prompts = Prompts(config.root, program_root)
         self.git = Git(config.environment)
-        self.phases = load_phases(config.root)
+        self.phases, self._no_plan = _plan(config)
         self.mirror = Mirror(self.git, config.state / "mirror.git", self.repository, config.branch)
         self.scout: Scout | None = None
         self.started = self.clock.wall()
@@ -87,6 +87,11 @@ class Instance:
         """Write down which socket the server has; a full disk leaves it to the settings."""
         with suppress(OSError):
             self.store.write(self.config.state / places.RECORD, f"{self.config.socket}\n")
+
+    def require_plan(self) -> None:
+        """ConfigError where the plan can't be used. Looking on and stopping need none."""
+        if self._no_plan is not None:
+            raise self._no_plan
 
     def require_programs(self) -> None:
         """ConfigError for the first program that a start needs and that is not there."""
@@ -279,12 +284,21 @@ class Instance:
     def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong with the supervision itself, besides what the watchdog notices."""
         found = [*self.store.troubles()]
+        if self._no_plan is not None:
+            found.append(Trouble("plan", self._no_plan.message))
         if self.scout is not None and (trouble := self.scout.trouble()) is not None:
             found.append(trouble)
         if self.boot_id() == UNKNOWN_BOOT:
             file = self.config.boot_id_file
             found.append(Trouble("boot id", f"can't read the boot id: {file}"))
         return tuple(found)
+
+
+def _plan(config: Config) -> tuple[tuple[PhaseSpec, ...], ConfigError | None]:
+    try:
+        return load_phases(config.root), None
+    except ConfigError as error:
+        return (), error
 
 
 def phase_troubles(course: Course, phases: Sequence[PhaseSpec]) -> tuple[Trouble, ...]:

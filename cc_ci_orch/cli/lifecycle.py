@@ -39,6 +39,7 @@ def start(call: Call) -> int:
     """Start whatever isn't running, and show it."""
     talk.check_roles(call, call.args.roles)
     instance = Instance(call.config, call.program_root)
+    instance.require_plan()
     instance.require_programs()
     instance.require_prompts()
     places.prepare_state(call.config.state)

@@ -68,7 +68,7 @@ def current_state(call: Call) -> Mapping[str, Any]:
     """From the supervisor; where it doesn't answer, from what can be seen without it."""
     try:
         answer = talk.query(call.config.state, "status")
-    except CannotTell as error:
+    except (CannotTell, OrchError) as error:
         return _without_answer(call, str(error))
     if answer is None:
         return offline_state(call)

@@ -18,12 +18,10 @@ from pathlib import Path
 
 from cc_ci_orch import config as configuration
 from cc_ci_orch.config import Config
-from cc_ci_orch.errors import OrchError
+from cc_ci_orch.errors import BAD_CONFIG, FAILED, TRY_AGAIN, OrchError
 from cc_ci_orch.shell.ports import CannotTell
 
 PROGRAM_ROOT = Path(__file__).resolve().parent.parent.parent
-TRY_AGAIN = 75
-
 Masking = Callable[[str], str]
 """Hides the secrets in a text."""
 
@@ -118,4 +116,7 @@ def unexpected(error: Exception, env: Mapping[str, str], mask: Masking) -> int:
         hint = f"the details are in {where}"
     except OSError:
         hint = "./launch.sh doctor"
-    return complain(f"internal error: {type(error).__name__}: {error}", hint, 1, mask)
+    if isinstance(error, OSError) and error.filename is not None:  # the world's doing, not ours
+        code = BAD_CONFIG if isinstance(error, PermissionError) else FAILED
+        return complain(f"can't go on: {error.filename}: {error.strerror}", hint, code, mask)
+    return complain(f"internal error: {type(error).__name__}: {error}", hint, FAILED, mask)

@@ -14,6 +14,7 @@ def phase(call: Call) -> int:
     """Show the phases, or change the present one."""
     what, id = call.args.what, call.args.id
     instance = Instance(call.config, call.program_root)
+    instance.require_plan()
     if what == "list":
         return _list(call, instance)
     if (what == "advance") == bool(id):

@@ -44,6 +44,7 @@ def watchdog(call: Call) -> int:
     places.prepare_state(call.config.state)
     if call.args.dry_run:
         return _dry_run(call, instance)
+    instance.require_plan()
     instance.require_programs()
     instance.require_prompts()
     instance.prepare(call.say)

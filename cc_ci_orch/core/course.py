@@ -89,6 +89,7 @@ def _note_commits(decision: Decision, news: News, snapshot: Snapshot) -> Decisio
                 decision.role(spec.name),
                 progress_at=snapshot.mono,
                 progress_by="a commit",
+                quiet_from=snapshot.mono,
                 idle_nudges=0,
                 nudged_at=None,
             )

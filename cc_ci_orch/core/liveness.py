@@ -57,7 +57,7 @@ COMMITS = "commits"
 
 def quiet_since(mem: RoleMemory) -> float:
     """When the present silence began (mono): the last progress, or what excuses the time before."""
-    return max(mem.progress_at or 0.0, mem.started_at, mem.quiet_from)
+    return max(mem.progress_at or 0.0, mem.started_at, mem.quiet_from, mem.rest_at)
 
 
 def in_doubt(view: SessionView, mem: RoleMemory, policy: Policy, now: float) -> bool:
@@ -85,8 +85,8 @@ def take_in(view: SessionView, mem: RoleMemory, spec: RoleSpec, now: float) -> R
         mem = replace(mem, submissions=view.submissions)
     if view.conversation not in (None, mem.conversation):
         mem = replace(mem, conversation=view.conversation)
-    if _begins_to_be_busy(view.account, mem):
-        mem = replace(mem, quiet_from=now)
+    if view.account is not None and view.account.doing not in _MAYBE_HUNG:
+        mem = replace(mem, rest_at=now)
     mem = _take_signals(view, mem, spec, now, moved)
     mem = _take_log(view, mem, spec, now, moved)
     mem = _take_cpu(view, mem, spec, now, moved)
@@ -172,14 +172,6 @@ def _take_retry(
     return replace(mem, retrying_at=since, quiet_from=quiet_from)
 
 
-def _begins_to_be_busy(account: Account | None, mem: RoleMemory) -> bool:
-    """The silence of a client that had nothing to do, or couldn't, is no silence of its work."""
-    return account is not None and account.doing is Doing.BUSY and mem.liveness in _NOT_BUSY
-
-
-_NOT_BUSY = (Liveness.IDLE, Liveness.WAITING, Liveness.LIMITED, Liveness.BLOCKED)
-
-
 # --------------------------------------------------------------------------------- judging
 
 
@@ -252,7 +244,7 @@ def _judge_busy(
     view: SessionView, mem: RoleMemory, policy: Policy, now: float, account: Account
 ) -> Judgement:
     quiet = now - quiet_since(mem)
-    frozen = now - max(mem.log_at, mem.started_at, mem.quiet_from)
+    frozen = now - max(mem.log_at, mem.started_at, mem.quiet_from, mem.rest_at)
     if view.log_counts and view.log is not None and frozen >= policy.stall_after:
         return Judgement(
             Liveness.STALLED, f"{account.why}, but its screen has stood still for {span(frozen)}"

@@ -381,6 +381,8 @@ class RoleMemory:
     progress_by: str = ""
     quiet_from: float = 0.0
     """Silence counts from here at the earliest: its turn began, a hold ended …"""
+    rest_at: float = 0.0
+    """When its client was last seen with nothing to do, or unable to (idle, limited, blocked)."""
     on_turn: bool = False
     retrying_at: float | None = None
     """Since when it has been retrying, with nothing but further tries in between."""

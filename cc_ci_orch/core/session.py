@@ -183,14 +183,17 @@ def _by_liveness(view: SessionView, result: Step, spec: RoleSpec, at: Moment) ->
         case Liveness.BLOCKED:
             return prodding.blocked(view, result, spec, at)
         case Liveness.WORKING | Liveness.STARTING if result.mem.on_turn or spec.traits.has_account:
-            return _expect_silence(result, at)
+            return _expect_silence(result, spec, at)
         case _:
             return result
 
 
-def _expect_silence(result: Step, at: Moment) -> Step:
+def _expect_silence(result: Step, spec: RoleSpec, at: Moment) -> Step:
     """Plan the look at which silence would become a stall."""
-    due = liveness.quiet_since(result.mem) + at.policy.stall_after
+    quiet = liveness.quiet_since(result.mem)
+    due = quiet + at.policy.stall_after
+    if due <= at.now and spec.traits.has_account:  # a tool runs
+        due = quiet + at.policy.tool_max
     if due > at.now:
         return result.plan("nudge it, if it stays silent", due)
     return result.wake_by(at.now + CPU_SAMPLE)

@@ -183,13 +183,26 @@ class Applier:
     def _type(self, action: Type) -> Outcome:
         seat = self._seat(action.role)
         pane = self._pane(action.role, action.process)
-        if why := self._refusal(action.role, pane):
-            raise CannotTell(f"not typed: {why}")
+        self._require_room(action.role, pane)
         text = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
         text = seat.backend.typeable(text)
         echo = echoed(text) if self._echoes(pane) else 0
         self._terminal.type(pane.pane, text, leave_mode=pane.in_mode)
+        if (witness := self._observer.witnesses.get(action.role)) is not None:
+            witness.typed(text)
         return Outcome(action.role, "Type", ok=True, echo=echo)
+
+    def _require_room(self, role: str, pane: Pane) -> None:
+        """CannotTell where nothing can be typed into it now, as its screen tells."""
+        witness = self._observer.witnesses.get(role)
+        if witness is None:
+            return
+        shown = self._screen(pane)
+        if witness.ours(shown):
+            self._terminal.keys(pane.pane, "Enter", leave_mode=pane.in_mode)
+            raise CannotTell("not typed: an earlier prompt still stood in its box; Enter pressed")
+        if why := witness.refuses(shown):
+            raise CannotTell(f"not typed: {why}")
 
     def _refusal(self, role: str, pane: Pane) -> str:
         """Why nothing can be typed into it now, as its screen tells; "" where it can."""
@@ -231,7 +244,8 @@ class Applier:
             raise Moved("it can't be read any more")
         if view.process != expect.process:
             raise Moved("its process is another one now")
-        if _grown(expect.log, view.log) or dict(view.signals) != dict(expect.signals):
+        moved = any(view.signals.get(name) != value for name, value in expect.signals.items())
+        if moved or _grown(expect.log, view.log):
             raise Moved("it has moved again")
 
     def _end_server(self) -> None:

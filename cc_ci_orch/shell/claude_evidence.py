@@ -19,6 +19,7 @@ from cc_ci_orch.agents.claude_account import (
     title,
     with_screen,
 )
+from cc_ci_orch.agents.claude_screen import Dialog
 from cc_ci_orch.agents.claude_transcript import Trail, follow
 from cc_ci_orch.core import liveness
 from cc_ci_orch.core.model import Doing, Liveness, ProcessId, RoleMemory, SessionView
@@ -33,8 +34,12 @@ SILENCE = 3.0
 IDLE_LOOK = 5.0
 """Seconds between looks at a client that is idle on its turn: a dialog may hold it up."""
 
-MOST_ANSWERS = 12
-"""Keys pressed for one dialog before it counts as one that can't be answered."""
+KEY_WAIT = 5.0
+"""Seconds after which a key that changed nothing is pressed again. One too many, still on its
+way, would move away from the wanted row just before the Enter."""
+
+DIALOG_WAIT = 60.0
+"""Seconds that a dialog of ours may stay before it counts as one that can't be answered."""
 
 
 class ClaudeEvidence:
@@ -66,8 +71,10 @@ class ClaudeEvidence:
         self._process: ProcessId | None = None
         self._tokens = ""
         self._prompts = -1
-        self._answers = 0
+        self._dialog_at: float | None = None
+        self._pressed: tuple[int, float] | None = None
         self._looked_at = 0.0
+        self._typed = ""
 
     # ------------------------------------------------------------------ before a start
 
@@ -93,7 +100,8 @@ class ClaudeEvidence:
         """The view with what the client's files tell."""
         assert view.process is not None
         if view.process != self._process:
-            self._process, self._answers, self._tokens = view.process, 0, ""
+            self._process, self._tokens = view.process, ""
+            self._dialog_at = self._pressed = None
             self._trail = replace(self._trail, open_tools=frozenset())
         status = self._home.status(view.process)
         conversation = status.conversation if status else mem.conversation or self._conversation
@@ -147,8 +155,9 @@ class ClaudeEvidence:
                 return True
             case Doing.IDLE:
                 return mem.on_turn and now - self._looked_at >= IDLE_LOOK
-            case Doing.BUSY if not known.tool_open:
-                patience = min(SILENCE, self._policy.stall_after / 10)
+            case Doing.BUSY:
+                stall = self._policy.stall_after  # in a tool, only a subagent counts tokens
+                patience = stall / 3 if known.tool_open else min(SILENCE, stall / 10)
                 return now - liveness.quiet_since(mem) >= patience
             case _:
                 return False
@@ -157,20 +166,30 @@ class ClaudeEvidence:
         """The view after a look at the screen, with its colours."""
         self._looked_at = now
         screen = claude_screen.read(raw)
-        key = claude_screen.answer(screen.dialog) if screen.dialog else None
-        if screen.box is not None:
-            self._answers = 0
-        elif key is not None:
-            self._answers += 1
-        if self._answers > MOST_ANSWERS:
-            key = None
-        told = with_screen(view.account, screen, key is not None)
+        ours, key = self._key(screen.dialog, now)
+        told = with_screen(view.account, screen, ours)
         view = replace(view, account=told, answer=key)
         if not screen.busy:
             return view
         # That it begins to count is progress, too; that it stops (a retry) is none.
         self._tokens = screen.tokens or self._tokens or "none"
         return replace(view, signals={**view.signals, liveness.TOKENS: self._tokens})
+
+    def _key(self, dialog: Dialog | None, now: float) -> tuple[bool, str | None]:
+        """Whether the dialog is ours to answer, and the key to press now, if any."""
+        key = claude_screen.answer(dialog) if dialog is not None else None
+        if dialog is None or key is None:
+            self._dialog_at = self._pressed = None
+            return False, None
+        self._dialog_at = now if self._dialog_at is None else self._dialog_at
+        if now - self._dialog_at > DIALOG_WAIT:
+            return False, None
+        if self._pressed is not None:
+            selected, at = self._pressed
+            if selected == dialog.selected and now - at < KEY_WAIT:
+                return True, None
+        self._pressed = (dialog.selected, now)
+        return True, key
 
     # ------------------------------------------------------------------ before a key
 
@@ -182,6 +201,18 @@ class ClaudeEvidence:
         if screen.box is None:
             return "it doesn't show its prompt"
         return "a draft stands in its box" if screen.box else ""
+
+    def typed(self, text: str) -> None:
+        """Remember what was typed last."""
+        self._typed = text
+
+    def ours(self, raw: str) -> bool:
+        """Whether what stands in its box is what was typed last. A long one is shown folded."""
+        box = "".join((claude_screen.read(raw).box or "").split())
+        folded = box.startswith("[Pastedtext#") and "\n" in self._typed
+        text = "".join(self._typed.split())
+        whole = len(box) >= min(len(text), 40)  # a person's first letters may be the same
+        return bool(box) and (folded or (whole and text.startswith(box)))
 
     def takes_enter(self, raw: str) -> bool:
         """Whether Enter would submit a text that stands in the box, and do nothing else."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.shell.ports import CannotTell
 
 NAME = "control.sock"
@@ -64,7 +65,10 @@ class ControlServer:
 
 
 def call(state: Path, request: Mapping[str, Any], timeout: float) -> Mapping[str, Any] | None:
-    """Ask the supervisor. None: none listens. CannotTell: it does not answer within `timeout`."""
+    """Ask the supervisor. None: none listens. CannotTell: it does not answer within `timeout`.
+
+    ConfigError where its socket is not ours to use.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         try:
@@ -72,6 +76,11 @@ def call(state: Path, request: Mapping[str, Any], timeout: float) -> Mapping[str
                 connection.connect(path)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise ConfigError(
+                f"can't use the state folder: {state}: {error.strerror}",
+                "set ORCH_STATE to one of your own",
+            ) from None
         except OSError as error:
             raise CannotTell(f"the supervisor can't be reached: {error}") from None
         try:

@@ -214,6 +214,12 @@ class Witness(Protocol):
     def refuses(self, raw: str) -> str:
         """Why nothing can be typed at this screen; "" where it can."""
 
+    def typed(self, text: str) -> None:
+        """Remember what was typed last."""
+
+    def ours(self, raw: str) -> bool:
+        """Whether what stands in its box is what was typed last, and never submitted."""
+
     def takes_enter(self, raw: str) -> bool:
         """Whether Enter would submit what stands in its box, and do nothing else."""
 

@@ -42,6 +42,7 @@ _EVIDENCE = frozenset(
         "cpu",
         "progress_at",
         "quiet_from",
+        "rest_at",
         "progress_by",
         "reason",
         "evidence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 
@@ -150,14 +151,26 @@ def test_nudges_arrive_exactly_once_in_every_state(claude: Make) -> None:
     assert it.run("nudge", "builder", "while busy\n" + "line\n" * 60).code == 0
     it.wait_for("idle", timeout=40)
     it.until(lambda: "while busy" in str(it.records()))
-    for number in range(10):
-        done = it.run("nudge", "builder", f"number {number}.")
-        assert done.code == 0, (done, it.screen())
-    it.until(lambda: "number 9." in str(it.prompts()))
     told = str([r for r in it.records() if r.get("type") in ("user", "attachment")])
-    for number in range(10):
-        assert told.count(f"number {number}.") == 1
     assert told.count("from copy mode") == 1
+    assert told.count("while busy") == 1
+    it.stop()
+
+
+def test_fifty_nudges_in_a_row_arrive_once_each(claude: Make) -> None:
+    """At its prompt and while it is busy with the one before, as it comes."""
+    it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
+    it.start()
+    it.wait_for("idle")
+    for number in range(50):
+        done = it.run("nudge", "builder", f"number {number}.")
+        assert done.code == 0, (number, done, it.screen())
+    it.wait_for("idle")
+    it.until(lambda: "number 49." in str(it.records()))
+    kept = [r for r in it.records() if r.get("type") in ("user", "attachment")]
+    told = [json.dumps(r) for r in kept]
+    counts = {n: sum(f"number {n}." in text for text in told) for n in range(50)}
+    assert counts == dict.fromkeys(range(50), 1)
     it.stop()
 
 

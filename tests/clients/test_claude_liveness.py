@@ -204,7 +204,7 @@ def test_the_logs_are_the_conversation(claude: Make) -> None:
     it.behave("credit")
     it.run("nudge", "builder", "once more")
     it.wait_for("blocked")
-    told = it.run("logs", "builder", "-n", "12").out
+    told = it.run("logs", "builder", "-n", "100").out
     for words in (
         "tool Bash: echo out; exit 3",
         "failed: ",

@@ -21,7 +21,7 @@ FORM = re.compile(r"cc-ci-orch: [^\n]+\n(hint: [^\n]+\n)?")
 
 
 def refused(done: Done, code: int, *words: str) -> None:
-    """The form of SPEC 4, the code, and the words in it."""
+    """One line and perhaps a hint, the code, and the words in it."""
     assert done.code == code, done
     assert FORM.fullmatch(done.err), done.err
     assert "Traceback" not in done.err + done.out
@@ -295,3 +295,15 @@ def test_no_standard_output_and_an_odd_locale(instance: Make) -> None:
     it.plan('[[phase]]\nid = "1"\ntitle = "é"\nplan = "phase-1.md"\ngates = []\n')
     assert it.run("status", env={"PYTHONIOENCODING": "ascii"}).code == 3
     assert it.run("phase", "list", env={"PYTHONIOENCODING": "ascii"}).code == 0
+
+
+def test_a_plan_that_is_broken_keeps_nobody_from_looking_and_stopping(instance: Make) -> None:
+    """Nothing is started with it; what runs can still be seen and ended."""
+    it = instance()
+    it.start()
+    (it.root / "plan" / "phases.toml").write_text("[[phase]]\nid = 5\n")
+    assert it.run("status").code == 0
+    refused(it.run("phase"), 78, "phases.toml")
+    assert it.run("stop").code == 0
+    assert it.run("status").code == 3
+    refused(it.run("start"), 78, "phases.toml")

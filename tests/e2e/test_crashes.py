@@ -19,7 +19,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.tmux
 
 BACK = 5.0
-"""Seconds in which a supervisor has to be back (SPEC 9.3)."""
+"""Seconds in which a supervisor has to be back."""
 
 
 def _agents(it: Instance) -> dict[str, tuple[Any, Any]]:

@@ -56,10 +56,6 @@ def test_two_hosts_finish_two_phases(instance: Make, tmp_path: Path, way: str) -
             it.stop()
         assert numbers(builder, "adversary") == numbers(adversary, "builder") == []
         assert "the builder is blocked" not in notes(adversary)
-        commits = {
-            e["evidence"]["commit"] for it in hosts.values() for e in it.events("phase.completed")
-        }
-        assert len(commits) <= 4
 
 
 def test_a_remote_that_comes_and_goes(instance: Make, tmp_path: Path) -> None:
@@ -80,7 +76,7 @@ def test_a_remote_that_comes_and_goes(instance: Make, tmp_path: Path) -> None:
     (it.folder / "key").touch()
     it.run("nudge", "builder", "the key is there")
     eventually(lambda: it.status()["phase"]["state"] == "complete", PATIENCE, 0.2)
-    ended = [e for e in it.events("session.exited")]
+    ended = it.events("session.exited")
     assert {e["why"] for e in ended} == {"phase 1 is over"} and len(pids) == len(ended)
     assert it.events("protocol.violation") == []
     assert sum("repository" in e["why"] for e in it.events("trouble")) == 1

@@ -149,7 +149,8 @@ def test_the_screen_is_looked_at_only_in_doubt(desk: Desk) -> None:
     desk.add(PROMPT, {**ANSWER, "message": {"content": [{"type": "tool_use", "id": "t"}]}})
     in_tool = desk.look()
     mem = replace(desk.mem, liveness=Liveness.WORKING, progress_at=100.0)
-    assert not desk.evidence.in_doubt(in_tool, mem, 500.0), "a tool is open"
+    assert not desk.evidence.in_doubt(in_tool, mem, 300.0), "a tool is open"
+    assert desk.evidence.in_doubt(in_tool, mem, 500.0), "for long"
     desk.add({**PROMPT, "message": {"content": [{"type": "tool_result", "tool_use_id": "t"}]}})
     busy = desk.look()
     assert not desk.evidence.in_doubt(busy, mem, 101.0)
@@ -180,11 +181,25 @@ def test_the_screen_tells_a_retry_a_counter_and_a_dialog(desk: Desk) -> None:
     assert login.doing is Doing.BLOCKED
 
 
-def test_a_dialog_that_does_not_go_is_a_persons(desk: Desk) -> None:
+def test_a_key_for_a_dialog_is_pressed_once_until_it_has_moved(desk: Desk) -> None:
+    """A second one on its way would move on, off the wanted row; in the end it is a person's."""
     raw = (CAPTURES / "claude-trust-dialog.ansi.txt").read_text()
-    answers = [desk.evidence.see(desk.look(), raw, 1.0).answer for _ in range(20)]
-    assert answers[0] == "Down"
-    assert answers[-1] is None
+    moved = raw.replace("❯", " ", 1).replace("   Yes, I trust", " ❯ Yes, I trust")
+
+    def key(screen: str, now: float) -> str | None:
+        return desk.evidence.see(desk.look(), screen, now).answer
+
+    assert [key(raw, now) for now in (1.0, 1.2, 5.0, 6.1, 6.2)] == [
+        "Down",
+        None,
+        None,
+        "Down",
+        None,
+    ]
+    assert [key(moved, now) for now in (6.3, 6.4)] == ["Enter", None]
+    account = desk.evidence.see(desk.look(), raw, 70.0).account
+    assert account is not None
+    assert account.doing is Doing.BLOCKED
 
 
 def test_nothing_is_typed_beside_a_draft_or_into_a_dialog(desk: Desk) -> None:
@@ -195,6 +210,17 @@ def test_nothing_is_typed_beside_a_draft_or_into_a_dialog(desk: Desk) -> None:
     assert "draft" in refusal("early-typing-0.1")
     assert "dialog" in refusal("permission")
     assert refusal("exited-slash-exit") != ""
+
+
+def test_our_own_prompt_that_was_not_submitted_is_no_draft(desk: Desk) -> None:
+    raw = (CAPTURES / "claude-early-typing-0.1.ansi.txt").read_text()
+    idle = (CAPTURES / "claude-idle.ansi.txt").read_text()
+    assert not desk.evidence.ours(raw)
+    desk.evidence.typed("early text 0.1\nsecond line\nthird")
+    assert desk.evidence.ours(raw)
+    assert not desk.evidence.ours(idle)
+    desk.evidence.typed("another text")
+    assert not desk.evidence.ours(raw)
 
 
 def test_a_conversation_that_a_living_process_has_is_refused(desk: Desk) -> None:

@@ -16,6 +16,7 @@ from cc_ci_orch.core.protocol import File, key_of, parse
 from cc_ci_orch.shell.git import Git
 from cc_ci_orch.shell.mirror import Mirror
 from cc_ci_orch.shell.ports import CannotTell
+from tests.httpremote import serving
 from tests.workrepo import IDENTITY, WorkRepo, environment
 
 CLAIM = "## Phase 1\n- V1: CLAIMED — done\n"
@@ -331,6 +332,34 @@ def test_a_shallow_repository_can_be_followed(repo: WorkRepo) -> None:
     repo.git("clone", "-q", "--bare", "--depth=1", f"file://{repo.url}", str(shallow), at="/")
     news = new(mirror_of(repo, shallow))
     assert claimed(news.head.status) == 1
+
+
+# ------------------------------------------------------------------------------- other remotes
+
+
+def test_every_kind_of_remote(repo: WorkRepo) -> None:
+    """A path, file://, ssh and http show the same."""
+    head = repo.commit("builder", CLAIM)
+    ssh = repo.folder / "ssh"
+    ssh.write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    with serving(repo.folder) as http:
+        urls = [str(repo.url), f"file://{repo.url}", f"host:{repo.url}", f"{http}/work.git"]
+        for number, url in enumerate(urls):
+            git = Git(environment(repo.folder) | {"GIT_SSH_COMMAND": str(ssh)})
+            mirror = Mirror(git, repo.folder / f"mirror-{number}.git", url, "main")
+            assert new(mirror).head.id == head, url
+            assert mirror.news(head) is None
+
+
+def test_a_remote_that_asks_for_a_password_gets_none(repo: WorkRepo) -> None:
+    """Nobody is asked; it is a trouble like any other."""
+    script = repo.folder / "ssh"
+    script.write_text("#!/bin/sh\necho 'Permission denied (publickey).' >&2\nexit 255\n")
+    script.chmod(0o755)
+    mirror = mirror_of(repo, f"host:{repo.url}", GIT_SSH_COMMAND=str(script))
+    with pytest.raises(CannotTell, match="Permission denied"):
+        mirror.news("")
 
 
 # -------------------------------------------------------------------------------- what fails

@@ -57,7 +57,9 @@ def receiver():
 def test_a_command_gets_json_without_secrets(tmp_path):
     out = tmp_path / "out"
     notifier = make(Clock(), command=("sh", "-c", f"cat >> '{out}'"))
-    assert notifier.tell(Notify("blocked:builder", "builder is blocked", f"key {SECRET}", "builder"))
+    assert notifier.tell(
+        Notify("blocked:builder", "builder is blocked", f"key {SECRET}", "builder")
+    )
     eventually(lambda: out.exists() and out.read_text().endswith("\n"))
     expected = {
         "instance": "cc-ci",
