@@ -19,6 +19,10 @@ from zoneinfo import ZoneInfo
 
 INTERRUPTED = "[Request interrupted by user"
 
+OWN_COMMANDS = ("<local-command-", "<command-name>", "<command-message>", "<bash-")
+"""How what was said to the client itself is recorded, also by its menus: the model hears
+nothing of it, and a limit stays one."""
+
 
 class Failure(StrEnum):
     """What ended a turn, by what there is to do about it."""
@@ -105,7 +109,8 @@ def _user(trail: Trail, record: Mapping[str, Any], end: int) -> Trail:
         return replace(trail, open_tools=left, worked=trail.worked if cut_off else end)
     if text_of(parts).startswith(INTERRUPTED):
         return replace(trail, open_tools=frozenset())
-    if record.get("isMeta") or record.get("isSidechain"):
+    own = text_of(parts).startswith(OWN_COMMANDS)
+    if own or record.get("isMeta") or record.get("isSidechain"):
         return trail
     typed = record.get("promptSource") != "queued"
     return replace(trail, prompts=trail.prompts + typed, open_tools=frozenset(), error=None)

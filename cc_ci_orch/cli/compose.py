@@ -9,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cc_ci_orch import places, seats
-from cc_ci_orch.agents.environment import agent_env
-from cc_ci_orch.agents.registry import claude_folder
+from cc_ci_orch.cli.witnesses import witnesses
 from cc_ci_orch.config import Config
 from cc_ci_orch.core import briefing
 from cc_ci_orch.core.actions import Notify, Reply
@@ -22,15 +21,13 @@ from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.apply import Applier
-from cc_ci_orch.shell.claude_evidence import ClaudeEvidence
-from cc_ci_orch.shell.claude_home import ClaudeHome
 from cc_ci_orch.shell.clock import RealClock
 from cc_ci_orch.shell.git import Git
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.mirror import Mirror
 from cc_ci_orch.shell.notify import Notifier
 from cc_ci_orch.shell.observe import Observer
-from cc_ci_orch.shell.ports import Launch, Witness
+from cc_ci_orch.shell.ports import Launch
 from cc_ci_orch.shell.procs import ProcFs
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.records import EventLog, MemoryFile
@@ -138,27 +135,9 @@ class Instance:
             phases=self.phases,
             identity=self.config.identity,
             news=lambda: self.scout.latest() if self.scout else None,
-            witnesses=self.witnesses(),
+            witnesses=witnesses(self.config, self.seats, self.processes, self.store),
             screens=self.terminal.screens,
         )
-
-    def witnesses(self) -> Mapping[str, Witness]:
-        """The readers of exact evidence, where a role's backend has one."""
-        mine = [seat for seat in self.seats if seat.backend.name == "claude"]
-        folders = tuple(seat.workdir for seat in mine)
-        found = {}
-        for seat in mine:
-            env = agent_env(self.config, seat.name, phase=None, conversation="")
-            found[seat.name] = ClaudeEvidence(
-                seat.workdir,
-                claude_folder(self.config) / f"{seat.name}.json",
-                ClaudeHome(env, self.processes, self.store),
-                self.processes,
-                self.store,
-                self.config.policy,
-                folders,
-            )
-        return found
 
     def watchdog(
         self,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from cc_ci_orch import readable
 from cc_ci_orch.agents import claude_talk
-from cc_ci_orch.agents.environment import agent_env
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call
-from cc_ci_orch.shell.claude_home import ClaudeHome
+from cc_ci_orch.cli.witnesses import claude_home
 from cc_ci_orch.shell.growing import GrowingFile
+
+FOLLOW_EVERY = 0.2
+"""Seconds between looks at a record that is followed."""
 
 STEP = 1024 * 1024
 """Bytes of a record that are read at once, from its end towards its beginning."""
@@ -31,8 +35,7 @@ def record_of(call: Call, role: str) -> Path | None:
         return None
     if mem.conversation_backend != "claude":
         return None
-    env = agent_env(call.config, role, phase=None, conversation="")
-    home = ClaudeHome(env, instance.processes, instance.store)
+    home = claude_home(call.config, role, instance.processes, instance.store)
     path = home.transcript(seat.workdir, mem.conversation)
     return path if path.exists() else None
 
@@ -63,8 +66,15 @@ def _backwards(path: Path) -> Iterator[bytes]:
         yield rest
 
 
-def news(path: Path) -> GrowingFile:
-    """What is added to the record from now on."""
+def show(call: Call, path: Path) -> int:
+    """Print the conversation's last lines, and with -f what is said from then on."""
     growing = GrowingFile(path, tail=0)
     growing.news()
-    return growing
+    for line in last_lines(path, call.args.n):
+        call.out(readable.plain_text(line.encode()))
+    while call.args.f:
+        for raw, _ in growing.news():
+            for line in claude_talk.told(raw):
+                call.out(readable.plain_text(line.encode()))
+        time.sleep(FOLLOW_EVERY)
+    return 0

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from cc_ci_orch import __version__, readable
-from cc_ci_orch.agents import claude_talk
 from cc_ci_orch.cli import conversation, talk
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call, one_line
@@ -204,7 +203,7 @@ def logs(call: Call) -> int:
     talk.check_roles(call, [role], also=talk.OWN_ROLES)
     record = None if call.args.raw else conversation.record_of(call, role)
     if record is not None:
-        return _conversation(call, record)
+        return conversation.show(call, record)
     name = role if role == "watchdog" else f"{call.config.name}-{role}"
     path = call.config.state / "logs" / f"{name}.log"
     if not path.exists():
@@ -217,19 +216,6 @@ def logs(call: Call) -> int:
         call.out(readable.plain_text(text), end="")
     if call.args.f:
         _follow(call, path)
-    return 0
-
-
-def _conversation(call: Call, path: Path) -> int:
-    """What was said, from the agent's own record."""
-    growing = conversation.news(path)
-    for line in conversation.last_lines(path, call.args.n):
-        call.out(readable.plain_text(line.encode()))
-    while call.args.f:
-        for raw, _ in growing.news():
-            for line in claude_talk.told(raw):
-                call.out(readable.plain_text(line.encode()))
-        time.sleep(FOLLOW_EVERY)
     return 0
 
 

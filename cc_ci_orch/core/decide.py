@@ -97,6 +97,7 @@ def _after_boot(mem: RoleMemory, snapshot: Snapshot) -> RoleMemory:
         conversation=mem.conversation,
         conversation_backend=mem.conversation_backend,
         begun=mem.begun,
+        tried=mem.tried,
         restarts=mem.restarts,
         inbox=mem.inbox,
         mode=Then.RESUME,

@@ -365,6 +365,9 @@ class RoleMemory:
     conversation_backend: str = ""
     begun: bool = False
     """A process was started with the conversation, so that it can be resumed."""
+    tried: bool = False
+    """A process was to begin the conversation. If it never was seen (the supervisor died), the
+    conversation may exist or not: it can be neither begun nor resumed for certain."""
     process: ProcessId | None = None
     started_at: float = 0.0
     resumed: bool = False

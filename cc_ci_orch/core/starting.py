@@ -61,7 +61,8 @@ def start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
     """Start the role's process, resuming its conversation where that can be done."""
     mem = result.mem
     same_backend = mem.conversation_backend == spec.backend
-    keep = mem.mode is not Then.RENEW and mem.conversation is not None and same_backend
+    certain = mem.begun or not mem.tried
+    keep = mem.mode is not Then.RENEW and mem.conversation is not None and same_backend and certain
     replaced = mem.died_at > 0
     lost = mem.conversation if mem.mode is Then.RENEW and by == "watchdog" else None
     if not keep:
@@ -81,8 +82,7 @@ def start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
         prompt = Prompt(PromptKind.KICKOFF)
     prompt = replace(prompt, more=inbox.prompt(mem).text)
     names = tuple(handoff.name for handoff in mem.inbox)
-    # Once it has been tried the conversation may exist, whatever becomes of us meanwhile.
-    mem = replace(mem, starting=True, starting_at=at.now, resumed=resume, begun=True, typing=None)
+    mem = replace(mem, starting=True, starting_at=at.now, resumed=resume, tried=True, typing=None)
     if spec.types_first or names:
         given = not spec.types_first
         known = mem.submissions if resume else 0
@@ -133,7 +133,6 @@ def start_failed(mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str) -> St
         starting=False,
         typing=None if mem.typing is None or mem.typing.silent else mem.typing,
         mode=mem.mode or Then.RESUME,
-        begun=mem.begun and mem.resumed,
     )
     why = f"can't start {spec.name}: {detail}"
     result = Step(healing.count_failed_start(mem, at.policy, at.now)).record(

@@ -109,6 +109,14 @@ def test_errors_by_what_there_is_to_do(record: Any, failure: Failure) -> None:
     assert trail(user("go"), record, user("again")).error is None
 
 
+def test_what_is_said_to_the_client_itself_is_no_prompt() -> None:
+    """The menu at a weekly limit leaves such records; the limit stays."""
+    limited = trail(user("go"), error("x", apiErrorStatus=429))
+    menu = user("<command-name>/rate-limit-options</command-name>")
+    said = user("<local-command-stdout>Claude Code will continue</local-command-stdout>")
+    assert trail(menu, said, start=limited) == limited
+
+
 def test_a_limit_ends_when_the_record_says() -> None:
     info = {"status": "rejected", "resetsAt": 1795381956, "rateLimitType": "five_hour"}
     text = "You've hit your 5-hour limit · resets 9:12pm (UTC)"

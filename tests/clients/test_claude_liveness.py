@@ -124,7 +124,8 @@ def test_a_weekly_limit_ends_on_another_day(claude: Make) -> None:
     it = claude(**SUBSCRIBER)
     it.behave("limit seven_day 400000")
     it.start()
-    it.wait_for("limited")
+    it.until(lambda: "Continuing automatically at" in it.screen())
+    it.stays("limited", seconds=4)
     plan = it.run("explain", "builder").out
     assert "in 111h" in plan or "in 4d15h" in plan, plan
     it.stop()

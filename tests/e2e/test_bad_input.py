@@ -214,18 +214,13 @@ def _deep(levels: int) -> str:
 
 
 HOSTILE = {
-    "empty": "",
     "half": '{"schema": 1, "memory": {"boot_id": "x", "roles": {"buil',
-    "no object": "[1, 2, 3]",
     "wrong schema": '{"schema": 99, "memory": {}}',
-    "no memory": '{"schema": 1}',
     "wrong types": '{"schema": 1, "memory": {"roles": {"builder": {"restarts": "many"}}}}',
     "not a number": '{"schema": 1, "memory": {"last_tick": NaN, "roles": {}}}',
-    "infinite": '{"schema": 1, "memory": {"roles": {"builder": {"since": Infinity}}}}',
     "overflowing": '{"schema": 1, "memory": {"roles": {"builder": {"since_wall": 1e999}}}}',
     "in no calendar": '{"schema": 1, "memory": {"roles": {"builder": {"since_wall": 1e300}}}}',
     "huge": '{"schema": 1, "memory": {"last_tick": ' + "9" * 400 + "}}",
-    "thousands of digits": '{"schema": 1, "memory": {"last_tick": ' + "9" * 5000 + "}}",
     "deep": _deep(100_000),
     "bytes": "\udcff\udcfe\x00",
 }

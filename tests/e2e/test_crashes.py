@@ -164,6 +164,7 @@ def test_a_hung_supervisor_is_taken_over(instance: Make) -> None:
     assert _agents(it) == before
 
 
+@pytest.mark.slow
 def test_a_hung_tmux_is_no_death(instance: Make) -> None:
     """While tmux gives no answer nothing is concluded and nothing killed; when it is back, all
     goes on as before."""
@@ -183,6 +184,7 @@ def test_a_hung_tmux_is_no_death(instance: Make) -> None:
     assert Counter(e["event"] for e in it.events())["session.exited"] == 0
 
 
+@pytest.mark.slow
 def test_stop_with_a_hung_tmux(instance: Make) -> None:
     """A server that gives no answer is ended all the same, with all that runs in it."""
     it = instance("scatters.py")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -53,6 +55,17 @@ def test_a_symlink_to_the_launcher(instance: Make) -> None:
     env = {**it.env, "PATH": f"{it.folder / 'bin'}:{it.env['PATH']}"}
     done = subprocess.run(["loops", "version"], cwd="/", env=env, capture_output=True, check=True)
     assert done.stdout == it.run("version").out.encode()
+
+
+def test_as_a_module(instance: Make) -> None:
+    """`python -m cc_ci_orch`, and Python on the package's folder, are the same program."""
+    it = instance()
+    program = it.launch.parent
+    for words in (["-m", "cc_ci_orch"], [str(program / "cc_ci_orch")]):
+        argv = [sys.executable, *words, "status", "--json"]
+        done = subprocess.run(argv, cwd=program, env=it.env, capture_output=True, check=False)
+        assert done.returncode == 3, done
+        assert json.loads(done.stdout)["instance"] == "cc-ci"
 
 
 def test_relative_places(instance: Make) -> None:

@@ -295,10 +295,10 @@ def test_who_looks_on_is_no_typist(instance: Make) -> None:
     os.close(screen)
 
 
-COMMANDS = (
-    "start stop restart status logs attach nudge hold release phase explain events watchdog "
-    "doctor config version"
-).split()
+COMMANDS = """
+start stop restart status logs attach nudge hold release phase explain events watchdog doctor
+config version
+"""
 
 
 def test_help(instance: Make) -> None:
@@ -306,7 +306,7 @@ def test_help(instance: Make) -> None:
     it = instance()
     page = it.run("--help")
     assert page.code == 0 and "exit codes" in page.out
-    for command in COMMANDS:
+    for command in COMMANDS.split():
         assert f"\n    {command} " in page.out, command
         own = it.run(command, "--help")
         assert own.code == 0 and command in own.out and own.err == ""

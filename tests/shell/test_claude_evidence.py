@@ -217,6 +217,8 @@ def test_our_own_prompt_that_was_not_submitted_is_no_draft(desk: Desk) -> None:
     idle = (CAPTURES / "claude-idle.ansi.txt").read_text()
     assert not desk.evidence.ours(raw)
     desk.evidence.typed("early text 0.1\nsecond line\nthird")
+    assert not desk.evidence.ours(raw), "a person may begin with the same words"
+    desk.evidence.typed("early text 0.1\nsecond  line\n")
     assert desk.evidence.ours(raw)
     assert not desk.evidence.ours(idle)
     desk.evidence.typed("another text")

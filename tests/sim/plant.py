@@ -151,6 +151,8 @@ class Plant(Story):
             self.kickoffs.append(f"{action.role} {action.prompt.kind} {self.memory.course.phase}")
         if not isinstance(action, Reply):
             outcome = self._carry_out(action)
+        if isinstance(action, StartSession):
+            self.agents[action.role].submissions = 1  # its first prompt
         self.step()
         return None if isinstance(action, (Notify, Reply)) else outcome
 

@@ -24,9 +24,9 @@ PHASES = ("phase.started", "phase.completed")
 GATES = ("gate.claimed", "gate.passed", "gate.failed")
 
 
-def check_hand_offs(plant: Plant) -> None:
-    """Each number once and going up, each change one number, each delivered or lapsed; who it
-    was delivered to has heard it."""
+def check_hand_offs(plant: Plant, *, once: bool = False) -> None:
+    """Each number once and going up, each delivered or lapsed; who it was delivered to has
+    heard it. `once`: in this story nothing happens twice, so each change has one number."""
     seen = [e for e in plant.log if e["event"] == "handoff.seen"]
     numbers = [int(e["handoff"][2:]) for e in seen]
     assert numbers == sorted(set(numbers))
@@ -36,7 +36,8 @@ def check_hand_offs(plant: Plant) -> None:
         entry += event["event"] == "phase.started"
         if event["event"] == "handoff.seen":
             changes.append((entry, event["role"], event["why"].partition(": ")[2]))
-    assert len(set(changes)) == len(changes) or "passed (attempt" in str(changes)
+    if once:
+        assert len(set(changes)) == len(changes)
     delivered = {e["handoff"] for e in plant.log if e["event"] == "handoff.delivered"}
     lapsed = {
         e["handoff"] for e in plant.log if e["event"] == "handoff.failed" and "lapses" in e["why"]
@@ -134,9 +135,23 @@ def test_a_crash_at_any_step_changes_nothing(story: Callable[[Plant], None]) -> 
         assert plant.memory.course.phase == whole.memory.course.phase, where
         assert plant.memory.course.state is whole.memory.course.state, where
         assert plant.pending() == [], where
-        check_hand_offs(plant)
+        check_hand_offs(plant, once=True)
         seen = [line.split()[-1] for line in plant.logged("handoff.seen")]
         assert seen == [line.split()[-1] for line in whole.logged("handoff.seen")], where
+
+
+@pytest.mark.parametrize("wanted", ["", "2"])
+def test_a_crash_at_any_step_of_the_first_start(wanted: str) -> None:
+    """The phase is started once, each role has one process."""
+    fatal = crashes = 1
+    while crashes:
+        plant = Plant(ONE, TWO, fatal=fatal)
+        plant.ask("start", phase=wanted, everything=True)
+        plant.wait(30)
+        assert plant.logged(*PHASES) == [f"phase.started {wanted or 1}"], fatal
+        assert all(agent.process for agent in plant.agents.values()), fatal
+        fatal, crashes = fatal + 1, plant.crashes
+    assert fatal > 15
 
 
 def test_each_phase_begins_with_its_kickoff_whatever_crashed() -> None:
@@ -160,7 +175,7 @@ def test_a_waiting_adversary_gets_nothing_in_a_quiet_hour() -> None:
     nudges = Counter(e["role"] for e in plant.log if e["event"] == "session.nudged")
     assert nudges["adversary"] == 0
     assert nudges["builder"] in (5, 6)
-    assert plant.agent("adversary").submissions == 0
+    assert plant.agent("adversary").submissions == 1  # its first prompt
 
 
 def test_commits_end_a_row_of_nudges() -> None:
