@@ -15,7 +15,6 @@ from cc_ci_orch import seats
 from cc_ci_orch.config import Config
 from cc_ci_orch.core.model import Prompt, PromptKind
 from cc_ci_orch.errors import OrchError
-from cc_ci_orch.shell import control
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.run import run
@@ -37,8 +36,11 @@ class Check:
     fix: str = ""
 
 
-def examine(config: Config, program_root: Path) -> list[Check]:
-    """All checks, in the order in which a start needs them."""
+def examine(config: Config, program_root: Path, supervised: Callable[[], bool]) -> list[Check]:
+    """All checks, in the order in which a start needs them.
+
+    `supervised` asks the supervisor whether it is there; CannotTell for one that hangs.
+    """
     checks = [
         *_program(config, "tmux", ("-V",), "apt-get install tmux", _new_enough),
         *_program(config, "git", ("--version",), "apt-get install git"),
@@ -48,7 +50,7 @@ def examine(config: Config, program_root: Path) -> list[Check]:
         _socket(config),
         *_prompts(config, program_root),
         _boot_id(config),
-        _supervisor(config),
+        _supervisor(supervised),
         _repository(config),
     ]
     return [Check(c.what, c.ok, config.mask(c.found), c.fix) for c in checks]
@@ -141,15 +143,15 @@ def _boot_id(config: Config) -> Check:
     return Check(f"boot id {config.boot_id_file}", known, found, "set ORCH_BOOT_ID_FILE")
 
 
-def _supervisor(config: Config) -> Check:
+def _supervisor(supervised: Callable[[], bool]) -> Check:
     """None is fine; one that hangs keeps every other from starting."""
     try:
-        answer = control.call(config.state, {"do": "alive"}, 5.0)
+        found = "it answers" if supervised() else "none runs"
     except CannotTell as error:
         return Check("supervisor", False, str(error), "./launch.sh start --takeover")
     except OrchError as error:
         return Check("supervisor", False, error.message, error.hint or "")
-    return Check("supervisor", True, "none runs" if answer is None else "it answers")
+    return Check("supervisor", True, found)
 
 
 def _repository(config: Config) -> Check:

@@ -27,8 +27,12 @@ def show_config(call: Call) -> int:
 def doctor(call: Call) -> int:
     """Check everything that a start needs, each with its fix."""
     from cc_ci_orch import doctor as checks
+    from cc_ci_orch.cli import talk
 
-    results = checks.examine(call.config, call.program_root)
+    def supervised() -> bool:
+        return talk.query(call.config.state, "alive") is not None
+
+    results = checks.examine(call.config, call.program_root, supervised)
     if call.args.json:
         call.out(json.dumps([vars(result) for result in results], indent=1))
     else:

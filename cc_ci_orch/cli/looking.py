@@ -1,4 +1,4 @@
-"""status, logs, attach, explain, events: looking on, without touching anything."""
+"""status, explain, attach: looking on, without touching anything."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import IO, Any
 
-from cc_ci_orch import __version__, readable
-from cc_ci_orch.cli import conversation, talk
+from cc_ci_orch import __version__
+from cc_ci_orch.cli import talk
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call, one_line
 from cc_ci_orch.core.decide import decide
@@ -22,14 +21,8 @@ from cc_ci_orch.errors import NOT_RUNNING, OrchError, TryAgain, UsageError
 from cc_ci_orch.shell import prose
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.ports import CannotTell
-from cc_ci_orch.shell.records import EVENTS
-from cc_ci_orch.shell.store import Store
 from cc_ci_orch.status import Reboots, SupervisorInfo, as_dict, iso, phase_info, table
 from cc_ci_orch.watchdog import Watchdog
-
-FOLLOW_EVERY = 0.2
-"""Seconds between looks at a file that is followed."""
-
 
 # ----------------------------------------------------------------------------------- status
 
@@ -192,133 +185,6 @@ def explanation(role: str, mem: RoleMemory, snapshot: Snapshot) -> str:
     lines.append("  evidence")
     lines += [f"    - {one_line(line)}" for line in mem.evidence] or ["    - none"]
     return "\n".join(lines) + "\n"
-
-
-# ------------------------------------------------------------------------------ logs, events
-
-
-def logs(call: Call) -> int:
-    """What a session printed."""
-    role = call.args.role
-    talk.check_roles(call, [role], also=talk.OWN_ROLES)
-    record = None if call.args.raw else conversation.record_of(call, role)
-    if record is not None:
-        return conversation.show(call, record)
-    name = role if role == "watchdog" else f"{call.config.name}-{role}"
-    path = call.config.state / "logs" / f"{name}.log"
-    if not path.exists():
-        raise OrchError(f"no log of {role} yet: {path}", "./launch.sh start")
-    text = _last_lines(path, call.args.n)
-    if call.args.raw:
-        sys.stdout.buffer.write(text)
-        sys.stdout.buffer.flush()
-    else:
-        call.out(readable.plain_text(text), end="")
-    if call.args.f:
-        _follow(call, path)
-    return 0
-
-
-def _follow(call: Call, path: Path) -> None:
-    cleaner = readable.Cleaner()
-    for chunk in _growth(path):
-        if call.args.raw:
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-        else:
-            call.out(cleaner.feed(chunk), end="")
-
-
-def _growth(path: Path) -> Iterator[bytes]:
-    """What is appended to a file from now on; a rotation by truncation starts it anew."""
-    position = path.stat().st_size
-    while True:
-        try:
-            size = path.stat().st_size
-            if size < position:
-                position = 0
-            if size > position:
-                with path.open("rb") as file:
-                    file.seek(position)
-                    chunk = file.read(size - position)
-                position += len(chunk)
-                yield chunk
-                continue
-        except FileNotFoundError:
-            position = 0
-        time.sleep(FOLLOW_EVERY)
-
-
-def _last_lines(path: Path, count: int) -> bytes:
-    """The last lines of a file, without reading more of it than needed."""
-    data = b""
-    with path.open("rb") as file:
-        position = file.seek(0, os.SEEK_END)
-        while position > 0 and data.count(b"\n") <= count:
-            step = min(65536, position)
-            position -= step
-            file.seek(position)
-            data = file.read(step) + data
-    lines = data.splitlines(keepends=True)
-    return b"".join(lines[len(lines) - min(count, len(lines)) :])
-
-
-def events(call: Call) -> int:
-    """The event log."""
-    if call.args.role is not None:
-        talk.check_roles(call, [call.args.role], also=talk.OWN_ROLES)
-    path = call.config.state / EVENTS
-    for line in _recorded(call.config.state, call.args.role, call.args.n):
-        call.out(_event_text(line, call.args.json))
-    if call.args.f:
-        rest = b""
-        for chunk in _growth_from_start(path):
-            *whole, rest = (rest + chunk).split(b"\n")
-            for raw in whole:
-                line = raw.decode("utf-8", "replace")
-                if _matches(line, call.args.role):
-                    call.out(_event_text(line, call.args.json))
-    return 0
-
-
-def _recorded(state: Path, role: str | None, count: int) -> list[str]:
-    """The last events, from as many of the rotated files as that takes."""
-    parts = Store(state).parts(EVENTS) if state.is_dir() else []
-    kept: list[str] = []
-    while parts and len(kept) < count:
-        lines = parts.pop().read_text(encoding="utf-8", errors="replace").split("\n")
-        kept = [line for line in lines if _matches(line, role)] + kept
-    return kept[len(kept) - min(count, len(kept)) :]
-
-
-def _growth_from_start(path: Path) -> Iterator[bytes]:
-    while not path.exists():
-        time.sleep(FOLLOW_EVERY)
-    yield from _growth(path)
-
-
-def _matches(line: str, role: str | None) -> bool:
-    if not line.strip():
-        return False
-    if role is None:
-        return True
-    try:
-        return bool(json.loads(line).get("role") == role)
-    except (ValueError, AttributeError):
-        return False
-
-
-def _event_text(line: str, raw: bool) -> str:
-    """The recorded line, or the event for a person."""
-    if raw:
-        return line
-    try:
-        event = json.loads(line)
-        about = "".join(f" {event[key]}" for key in ("role", "gate", "handoff") if key in event)
-        proof = {True: " (proved)", False: " (not proved)"}.get(event.get("proved"), "")
-        return one_line(f"{event['t'][:19]}Z {event['event']}{about}{proof}: {event['why']}")
-    except (ValueError, KeyError, TypeError):
-        return one_line(line)
 
 
 # ----------------------------------------------------------------------------------- attach

@@ -139,7 +139,7 @@ def _looking(commands: Any) -> None:
         help="again and again, every TIME (default: 2s)",
     )  # fmt: skip
     logs = _command(
-        commands, "logs", "looking:logs",
+        commands, "logs", "reading:logs",
         "what a session printed, as readable text",
         "logs builder -n 100 -f",
     )  # fmt: skip
@@ -159,7 +159,7 @@ def _looking(commands: Any) -> None:
     )  # fmt: skip
     explain.add_argument("role", metavar="ROLE")
     events = _command(
-        commands, "events", "looking:events", "what happened", "events --role builder -f"
+        commands, "events", "reading:events", "what happened", "events --role builder -f"
     )
     _lines(events)
     events.add_argument("--json", action="store_true", help="the lines as they are recorded")

@@ -21,7 +21,7 @@ from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.step import Decision
 from cc_ci_orch.shell.records import EVENTS, EventLog, MemoryFile
 from cc_ci_orch.watchdog import Watchdog
-from tests.core.builders import IDLE, Story, client
+from tests.core.builders import IDLE, Did, Story, client
 from tests.histories import IDENTITY, Branch
 
 T = TypeVar("T")
@@ -60,6 +60,8 @@ class Plant(Story):
         self.heard: dict[str, list[str]] = {spec.name: [] for spec in self.roles}
         self.notes: list[str] = []
         self.kickoffs: list[str] = []
+        self.replies: dict[int, Reply] = {}
+        self.ticks = 0
         for agent in self.agents.values():
             agent.account, agent.submissions, agent.works = IDLE, 0, False
         self.boot()
@@ -92,6 +94,7 @@ class Plant(Story):
             raise Crash
 
     def tick(self) -> Decision:
+        self.ticks += 1
         self._let_agents_act()
         try:
             self.decision = self.dog.tick()
@@ -142,7 +145,10 @@ class Plant(Story):
 
     def apply(self, action: Action) -> Outcome | None:
         self.step()
-        if isinstance(action, Notify):
+        self.done.append(Did(self.now, action))
+        if isinstance(action, Reply):
+            self.replies[action.request] = action
+        elif isinstance(action, Notify):
             self.notes.append(action.title)
         elif isinstance(action, (StartSession, Type)):
             words = f"{action.prompt.text}\n{action.prompt.more}"
