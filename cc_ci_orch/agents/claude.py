@@ -25,7 +25,7 @@ class Claude:
         default=Traits(log_is_progress=False, has_account=True, cpu_always=False)
     )
     types_first: bool = False
-    exit: ExitBySignal | ExitByWords = ExitByWords("/exit")
+    exit: ExitBySignal | ExitByWords = field(default=ExitByWords("/exit"))
 
     def program(self) -> str:
         return self.binary

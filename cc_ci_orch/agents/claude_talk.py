@@ -1,9 +1,9 @@
 """Claude Code's record of a conversation as a text that a person can follow.
 
-    2026-11-22 19:10:54 you: go on
-    2026-11-22 19:10:55 tool Bash: make test
-    2026-11-22 19:11:31   failed: 2 tests failed
-    2026-11-22 19:11:33 agent: Two tests fail; I look into the first.
+2026-11-22 19:10:54 you: go on
+2026-11-22 19:10:55 tool Bash: make test
+2026-11-22 19:11:31   failed: 2 tests failed
+2026-11-22 19:11:33 agent: Two tests fail; I look into the first.
 """
 
 from __future__ import annotations

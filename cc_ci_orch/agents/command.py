@@ -28,7 +28,7 @@ class Command:
             interrupt=("Escape", "C-c"),
         )
     )
-    exit: ExitBySignal | ExitByWords = ExitBySignal()
+    exit: ExitBySignal | ExitByWords = field(default=ExitBySignal())
 
     @property
     def types_first(self) -> bool:

@@ -26,7 +26,7 @@ class OpenCode:
         )
     )
     types_first: bool = False
-    exit: ExitBySignal | ExitByWords = ExitByWords("/exit")
+    exit: ExitBySignal | ExitByWords = field(default=ExitByWords("/exit"))
 
     def program(self) -> str:
         return self.binary

@@ -69,7 +69,7 @@ def entries(it: Instance) -> list[str]:
 def check_hand_offs(it: Instance) -> None:
     """Numbers are unique and go up; each that was seen was delivered or lapsed; what a role
     was told, it was told because of its number; and none has two."""
-    seen = [event for event in it.events("handoff.seen")]
+    seen = it.events("handoff.seen")
     found = [int(event["handoff"].removeprefix("H-")) for event in seen]
     assert found == sorted(set(found)), found
     changes = Counter(

@@ -20,6 +20,11 @@ def settled(it: Instance) -> bool:
     return waits and calm and state["pending_handoffs"] == 0
 
 
+def was_told(it: Instance, role: str) -> bool:
+    """Whether the role got a message about the violation."""
+    return any("does not count" in text or "rewritten" in text for text in told(it, role))
+
+
 @pytest.mark.parametrize(
     ("mischief", "breach"),
     [("pass", "REVIEW.md"), ("done", None), ("rewrite", "history")],
@@ -43,9 +48,7 @@ def test_a_builder_that_cheats_finishes_nothing(
             breach if breach == "REVIEW.md" else None,
         )
         for role in ("builder", "adversary"):
-            eventually(
-                lambda: any("does not count" in t or "rewritten" in t for t in told(it, role)), LONG
-            )  # noqa: B023, E501
+            eventually(lambda role=role: was_told(it, role), LONG)
     eventually(lambda: settled(it), LONG, 0.2)
     state = it.status()
     assert state["phase"]["state"] == "running" and not state["phase"]["done"]

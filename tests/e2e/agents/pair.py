@@ -81,7 +81,7 @@ def section(file):
     """The lines of the phase's section."""
     text = Path(file).read_text() if Path(file).exists() else ""
     parts = re.split(r"^## Phase (\S+)\n", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2])).get(PHASE, "").splitlines()
+    return dict(zip(parts[1::2], parts[2::2], strict=True)).get(PHASE, "").splitlines()
 
 
 def state(file):
@@ -99,7 +99,7 @@ def state(file):
 def write(file, lines):
     """Replace the phase's section by these lines."""
     text = Path(file).read_text() if Path(file).exists() else ""
-    before, heading, rest = text.partition(f"## Phase {PHASE}\n")
+    before, _, rest = text.partition(f"## Phase {PHASE}\n")
     after = re.search(r"^## ", rest, re.MULTILINE)
     end = rest[after.start() :] if after else ""
     Path(file).write_text(before + f"## Phase {PHASE}\n" + "".join(f"{x}\n" for x in lines) + end)
