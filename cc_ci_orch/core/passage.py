@@ -94,8 +94,6 @@ def drain(decision: Decision, snapshot: Snapshot, policy: Policy) -> Decision:
         view = snapshot.sessions.get(spec.name)
         mem = decision.role(spec.name)
         if view is None or view.presence is Seen.ABSENT:
-            if mem.ending is not None:
-                waits.append(f"{spec.name} to end")
             continue
         waits.append(_wait_reason(course, mem, spec.name, snapshot.mono, policy))
         over = snapshot.mono - course.since >= policy.phase_drain

@@ -230,6 +230,11 @@ def test_no_bytes_are_an_error_and_every_entry_reads_as_itself(text: bytes, file
             assert parse_line(entry.line, entry.phase, file) == entry
 
 
+def test_the_essence_has_headings_and_the_lines_that_could_count() -> None:
+    text = "prose\n#  Top\n##\tPhase 1 ##\r\n### x\n -   V1:  CLAIMED  #2\tyes\n- V1: PASS\n"
+    assert essence(text.encode(), File.STATUS) == b"#\n## Phase 1\n- V1: CLAIMED #2 yes"
+
+
 @given(st.binary() | st.lists(PIECES).map(lambda p: "".join(p).encode()), st.sampled_from(File))
 def test_the_essence_of_a_text_reads_like_the_text(text: bytes, file: File) -> None:
     """So that only it need be kept; it is no longer, and has no prose."""

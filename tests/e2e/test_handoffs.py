@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 
+from benchmarks import handoff
 from tests.e2e.conftest import Make
 from tests.e2e.instance import LONG
 from tests.e2e.pairs import (
@@ -108,3 +111,8 @@ def test_a_role_that_is_down_or_held_gets_its_hand_off_when_it_can(instance: Mak
     assert told(it, "builder")[1].startswith(failed["handoff"])
     eventually(lambda: it.status()["phase"]["state"] == "complete", PATIENCE, 0.2)
     check_hand_offs(it)
+
+
+def test_a_claim_arrives_in_time() -> None:
+    """As the benchmark measures it: within a look at the repository and a second."""
+    assert statistics.median(handoff.run(5, 1.0)) < 2.0

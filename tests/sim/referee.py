@@ -201,9 +201,15 @@ class Referee(Monitor):
         }
         if self.world.memory_file.trouble is None:
             for change in self._changed:
-                if change not in told:
+                if change not in told and not self._failed_to_start(change[0]):
                     self.blame(f"{change[0]} lost its conversation without a word")
         self._changed.clear()
+
+    def _failed_to_start(self, role: str) -> bool:
+        """Whether its last start was preceded by one that failed, which took the word with it."""
+        starts = ("session.started", "session.healed")
+        events = self.world.events(*starts, "trouble", role=role)
+        return len(events) > 1 and events[-2]["event"] == "trouble"
 
     def _lost(self) -> None:
         """The supervisor died. What it could not write down, the next one can't know."""
