@@ -132,6 +132,8 @@ class Agent:
     tokens: int = 0
     progress_at: float = -FOREVER
     """When it last did something that can be seen to be work (mono)."""
+    shown_at: float = -FOREVER
+    """The same, but for the CPU that it used: its last output, or touch."""
     tool: Proc | None = None
     _acts: tuple[Act, ...] = ()
     _since: float = 0.0
@@ -212,7 +214,7 @@ class Agent:
                     self._print(30 * times)
                 elif times:
                     self.machine.grow(self.activity, 0)
-                    self._progress()
+                    self._show()
             case Kind.COMPUTE | Kind.SLEEP:
                 self._progress()
         if self.client and act.kind not in (Kind.IDLE, Kind.LIMITED):
@@ -222,6 +224,7 @@ class Agent:
         self._since += seconds
         self._lived += seconds
         self.progress_at += seconds
+        self.shown_at += seconds
 
     def _times(self, every: float, begun: float, until: float) -> int:
         """How many multiples of `every` since the act began lie in begun..until."""
@@ -229,8 +232,12 @@ class Agent:
 
     def _print(self, size: int) -> None:
         self.tokens += size
-        self._progress()
+        self._show()
         self.machine.output(self.proc.id.pid, size)
+
+    def _show(self) -> None:
+        self._progress()
+        self.shown_at = self.progress_at
 
     def _progress(self) -> None:
         self.progress_at = max(self._lived, self.machine.mono)

@@ -13,7 +13,7 @@ from signal import SIGKILL, SIGTERM
 from cc_ci_orch.agents.base import ExitByWords
 from cc_ci_orch.core.model import Request, Wanted
 from tests.parts import Monitor, Proc
-from tests.scripts import Agent, Kind
+from tests.scripts import Agent
 from tests.sight import ROLES
 from tests.world import Asked, World
 
@@ -123,8 +123,9 @@ class Referee(Monitor):
     def _is_unwatched(self, proc: Proc) -> bool:
         """Off its turn a program's use of CPU is not looked at: all that can come is a reminder."""
         agent = self._agent(proc)
-        off_turn = proc.role not in self.world.turn
-        return off_turn and agent is not None and agent.act.kind is Kind.COMPUTE
+        if agent is None or agent.client or proc.role in self.world.turn:
+            return False
+        return self.world.now - agent.shown_at >= self.world.policy.stall_after
 
     def _is_first(self, proc: Proc) -> bool:
         """The first prompt of a program that isn't given it on its command line."""
