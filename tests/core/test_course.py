@@ -147,3 +147,11 @@ def test_a_phase_that_the_plan_has_lost_keeps_what_is_new_for_later(plant: Plant
     plant.phases = (ONE,)
     plant.wait(4)
     assert plant.logged("handoff.seen") == ["handoff.seen 1 V1 1 H-1"]
+
+
+def test_a_block_without_an_orchestrator_is_told_to_a_person_and_lapses(plant: Plant) -> None:
+    plant.branch.builder("- phase: BLOCKED")
+    plant.wait(6)
+    assert len(plant.logged("handoff.seen")) == 1
+    assert len(plant.logged("handoff.failed")) == 1
+    assert plant.notes == ["the builder is blocked"]

@@ -338,3 +338,36 @@ def test_a_limited_agent_is_given_its_time() -> None:
     assert place(plant) == ("1", PhaseState.DRAINING)
     plant.wait(plant.policy.phase_drain)
     assert place(plant) == ("2", PhaseState.RUNNING)
+
+
+def test_what_waits_in_an_inbox_lapses_with_its_phase() -> None:
+    """A hand-off of a phase that is over would only mislead; the log says what became of it."""
+    plant = started(replace(PLAN[0], gates=("V1",)), PLAN[1])
+    plant.ask("hold", "adversary")
+    plant.branch.builder("- V1: CLAIMED")
+    plant.wait(6)
+    assert plant.pending() == ["H-1"]
+    change(plant, "advance")
+    plant.wait(6)
+    assert plant.pending() == []
+    assert len(plant.logged("handoff.failed")) == 1
+
+
+def test_a_start_where_all_is_complete_begins_nothing() -> None:
+    """A position of days is not lost to another start."""
+    plant = started(PLAN[0])
+    complete(plant)
+    plant.wait(60)
+    assert place(plant) == ("1", PhaseState.COMPLETE)
+    plant.ask("start")
+    plant.wait(6)
+    assert place(plant) == ("1", PhaseState.COMPLETE)
+    assert plant.logged("phase.started") == ["phase.started 1"]
+
+
+def test_a_start_in_the_middle_of_a_phase_goes_on_with_it() -> None:
+    plant = started()
+    plant.ask("start")
+    plant.wait(6)
+    assert place(plant) == ("1", PhaseState.RUNNING)
+    assert plant.logged("phase.started") == ["phase.started 1"]
