@@ -80,7 +80,7 @@ class Machine:
         self.wall += passed
         for proc in list(self.procs.values()):
             proc.own_cpu += proc.cpu_rate * passed
-            if proc.program is not None:
+            if proc.program is not None and not proc.dying:
                 proc.program.live(until)
 
     # ------------------------------------------------------------------ processes

@@ -158,8 +158,13 @@ class Agent:
         return self.machine.find(self.proc.id) is self.proc
 
     @property
+    def acts(self) -> bool:
+        """It lives, and isn't just dying."""
+        return self.alive and not self.proc.dying
+
+    @property
     def working(self) -> bool:
-        return self.alive and self.act.kind in WORKING
+        return self.acts and self.act.kind in WORKING
 
     # ------------------------------------------------------------------ acts
 
@@ -170,7 +175,7 @@ class Agent:
 
     def later(self, seconds: float, do: Callable[[], object]) -> None:
         """Do it then, if this process still lives."""
-        self.machine.at(self.machine.mono + seconds, lambda: self.alive and do())
+        self.machine.at(self.machine.mono + seconds, lambda: self.acts and do())
 
     def _enter(self) -> None:
         acts, act = self._acts, self.act

@@ -70,6 +70,7 @@ def _start_behind(call: Call, instance: Instance, *, begin: bool) -> None:
         if begin and not call.args.takeover:
             memory = instance.memory_file.peek() or Memory()
             phases.choose(call, instance, memory.course)
+        ending.end_guardian(call.config.state)  # one that is about to bring the last one back
         _launch(call, begin=begin)
         return
     if answer is None:

@@ -97,6 +97,8 @@ def run_supervisor(
     config, say = call.config, _log_line(call, to_stderr=not guarded)
     _take_lock(instance, wait=5.0)
     crashed = (config.state / RECORD).exists()
+    if guardian is not None and not crashed:
+        return 0  # it was stopped while its guardian still brought it back
     memory, known = _memory(instance)
     resumes = call.args.takeover if begin else True
     # Where systemd brings it back, the same command line as at its start is no new wish.

@@ -49,20 +49,22 @@ def test_killed_again_and_again_nothing_is_lost_or_done_twice(instance: Make, se
     script(it, bad=["1/V1", "2/V1"], refused=["3"])
     it.start()
     kills = 0
-    size = 0
-    log = it.state / "events.jsonl"
+    seen = 0
     deadline = time.monotonic() + PATIENCE
     while "completed 3" not in entries(it) and time.monotonic() < deadline:
-        grown, size = log.stat().st_size != size, log.stat().st_size
+        told = [e for e in it.events() if e["event"].startswith(("phase", "gate", "handoff"))]
         supervisor = it.supervisor
-        if grown and kills < 30 and supervisor and alive(supervisor):
-            time.sleep(rng.random() * 0.05)  # any moment will do
+        if len(told) > seen and supervisor and alive(supervisor):
+            seen = len(told)
+            time.sleep(rng.random() * 0.1)  # any moment will do
             with suppress(ProcessLookupError):
                 kill(supervisor)
                 kills += 1
+            it.run("start", "--takeover")  # a guardian takes its time with one that keeps dying
         time.sleep(rng.random() * 0.02)
     eventually(lambda: phase(it) == ("3", "complete"), PATIENCE, 0.2)
-    assert kills >= 10
+    eventually(lambda: len([w for w in it.processes().values() if "supervise" in w]) == 1, LONG)
+    assert kills >= 8
     assert Counter(entries(it)) == Counter(
         f"{what} {n}" for n in (1, 2, 3) for what in ("started", "completed")
     )

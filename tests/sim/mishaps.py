@@ -59,7 +59,7 @@ class Casting:
     def change_of_mind(self, role: str) -> tuple[Act, ...]:
         """What a working agent may turn to."""
         long = self._dice.uniform(600.0, 2 * HOUR)
-        own: tuple[Act, ...] = (touches(long), works(long, every=self._dice.uniform(60.0, 800.0)))
+        own: tuple[Act, ...] = (touches(long), works(long, every=self._dice.uniform(60.0, 600.0)))
         if self._world.agent(role).client:
             own = (
                 idles(),
@@ -97,7 +97,7 @@ class Mishaps:
 
     def _living(self) -> str | None:
         role = self._role()
-        return role if role in self._world.agents and self._world.agent(role).alive else None
+        return role if role in self._world.agents and self._world.agent(role).acts else None
 
     def in_pane(self, role: str) -> bool:
         server = self._world.machine.server
