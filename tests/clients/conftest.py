@@ -11,13 +11,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.clients.claude_instance")
+pytest.register_assert_rewrite("tests.clients.client_instance", "tests.clients.claude_instance")
 
-from tests.clients.claude_instance import (  # noqa: E402
-    ClaudeInstance,
-    cache_folder,
-    installed,
-)
+from tests.clients.claude_instance import ClaudeInstance, installed  # noqa: E402
 from tests.e2e.conftest import program  # noqa: E402, F401
 
 CLONE_NEWNET = 0x40000000
@@ -34,16 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def claude_binary() -> Path:
     """The installed client; its absence skips the test and says so."""
-    found = installed(cache_folder())
+    found = installed()
     if found is None:
         pytest.skip("no Claude Code: npm or its package @anthropic-ai/claude-code is missing")
     return found
 
 
-@pytest.fixture(scope="session")
-def only_loopback(claude_binary: Path) -> Iterator[None]:
-    """Where we are root: from now on, this process and all that it starts have no network but
-    loopback, so that no packet can leave, whatever a client tries."""
+@pytest.fixture
+def only_loopback() -> Iterator[None]:
+    """Where we are root: during the test, this process and all that it starts have no network
+    but loopback, so that no packet can leave, whatever a client tries."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         yield
         return

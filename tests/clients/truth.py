@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.claude_instance import ClaudeInstance, cache_folder, installed
+from tests.clients.claude_instance import ClaudeInstance, installed
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 STALL = 8
@@ -134,7 +134,7 @@ def main() -> None:
         argv = [*isolate, *inside, "tests.clients.truth", str(count)]
         env = {**os.environ, "TRUTH_INSIDE": "1"}
         sys.exit(subprocess.run(argv, cwd=REPOSITORY, env=env, check=False).returncode)
-    binary = installed(cache_folder())
+    binary = installed()
     if binary is None:
         sys.exit("no Claude Code: npm or its package @anthropic-ai/claude-code is missing")
     told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
