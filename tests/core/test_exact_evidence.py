@@ -10,6 +10,7 @@ from cc_ci_orch.core.actions import Notify, Press, Type
 from cc_ci_orch.core.events import Name
 from cc_ci_orch.core.model import Account, Doing, Liveness, SessionView
 from tests.core.builders import BUSY, IDLE, Agent, Story, client
+from tests.core.test_inbox import VERDICT
 
 LOGIN = Account(Doing.BLOCKED, "a person is needed: its login fails (401)", recheck=True)
 
@@ -130,3 +131,32 @@ def test_a_conversation_that_the_client_chose_is_the_one_to_resume() -> None:
     story.agent().account = IDLE
     story.wait(2)
     assert story.mem().conversation == "ses_own"
+
+
+def test_a_long_tool_is_expected_to_end_by_its_own_limit() -> None:
+    """Past `stall_after`, `explain` names the time at which the tool counts as a hang."""
+    story = started(stall_after=900.0, tool_max=7200.0)
+    story.agent().account = replace(BUSY, tool_open=True)
+    story.agent().children = 1
+    begun = story.now
+    story.wait(1800)
+    mem = story.mem()
+    assert mem.liveness is Liveness.WORKING
+    assert mem.next_at is not None and 7190 <= mem.next_at - begun <= 7210
+
+
+def test_hand_offs_on_the_command_line_that_are_never_submitted_are_tried_again() -> None:
+    """A dialog may stand before the prompt; after `start_grace` it is a failed delivery."""
+    story = started(start_grace=120.0)
+    story.agent().account = IDLE
+    mem = replace(story.mem(), inbox=(VERDICT,), inbox_retry_at=story.now + 1)
+    story.memory = replace(story.memory, roles={"builder": mem})
+    story.agent().answers = False
+    story.ask("restart", "builder")
+    story.wait(125)
+    failed = story.event(Name.HANDOFF_FAILED)
+    assert (failed.handoff, failed.why) == (VERDICT.name, "no sign that it was submitted")
+    assert story.mem().inbox == (VERDICT,)
+    story.agent().answers = True
+    story.wait(60)
+    assert story.mem().inbox == () and "handoff.delivered" in story.events()
