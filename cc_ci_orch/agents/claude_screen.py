@@ -153,16 +153,25 @@ WANTED = (
     ("Detected a custom API key in your environment", re.compile(r"Yes$")),
     ("What do you want to do?", re.compile(r"Wait here, then continue automatically\b")),
     ("Resuming the full session uses", re.compile(r"Resume full session as-is$")),
+    ("New MCP server found in this project:", re.compile(r"Continue without using this\b")),
+    ("Allow external CLAUDE.md file imports?", re.compile(r"No, disable external imports$")),
 )
 """How a line of a dialog of ours begins, and the row that is wanted then. The title of a
 permission prompt is none of these, and what it quotes of the agent can't make its rows match.
 All other dialogs are a person's to answer."""
 
 
+_SERVERS = re.compile(r"\d+ new MCP servers found in this project$")
+_TICKED = re.compile(r"\[.\] ")
+"""What a repository brings along becomes a program of its agents only if a person wants it."""
+
+
 def answer(dialog: Dialog) -> str | None:
     """The one key that leads on: a step to the wanted row, or Enter on it; None: not ours."""
     lines = [line.strip() for line in dialog.text.splitlines()]
     titles = [line for line in lines if line and not _RULE.match(line)]
+    if any(_SERVERS.match(line) for line in titles[:4]) and all(map(_TICKED.match, dialog.rows)):
+        return "Escape"  # rejects all
     for title, row in WANTED:
         if not any(line.startswith(title) for line in titles[:4]):
             continue

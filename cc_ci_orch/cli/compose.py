@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cc_ci_orch import places, seats
-from cc_ci_orch.cli.witnesses import witnesses
+from cc_ci_orch.cli.witnesses import telling_folders, witnesses
 from cc_ci_orch.config import Config
 from cc_ci_orch.core import briefing
 from cc_ci_orch.core.actions import Notify, Reply
@@ -21,6 +21,7 @@ from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.apply import Applier
+from cc_ci_orch.shell.changes import Changes
 from cc_ci_orch.shell.clock import RealClock
 from cc_ci_orch.shell.git import Git
 from cc_ci_orch.shell.lock import Lock
@@ -196,6 +197,8 @@ class Instance:
             say,
         )
         if supervising:
+            folders = telling_folders(self.config, self.seats, self.processes, self.store)
+            self.waiter.listen_to(Changes(folders))
             self.scout = Scout(
                 self.mirror,
                 lambda: dog.memory.course.ledger.head,

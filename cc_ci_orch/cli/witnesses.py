@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from cc_ci_orch.agents.environment import agent_env
 from cc_ci_orch.agents.registry import claude_folder
@@ -31,6 +32,15 @@ def witnesses(
         )
         for seat in mine
     }
+
+
+def telling_folders(
+    config: Config, seats: Sequence[Seat], processes: Processes, files: Files
+) -> tuple[Path, ...]:
+    """Where the clients write at once what they begin and end: a change there is worth a look."""
+    mine = [seat.name for seat in seats if seat.backend.name == "claude"]
+    homes = [claude_home(config, name, processes, files).sessions for name in mine]
+    return (claude_folder(config), *homes) if mine else ()
 
 
 def claude_home(config: Config, role: str, processes: Processes, files: Files) -> ClaudeHome:

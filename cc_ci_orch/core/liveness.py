@@ -35,7 +35,7 @@ from cc_ci_orch.core.model import (
     Seen,
     SessionView,
 )
-from cc_ci_orch.core.policy import CPU_BUSY_SHARE, CPU_SAMPLE, Policy
+from cc_ci_orch.core.policy import CPU_BUSY_SHARE, CPU_SAMPLE, FIRST_PROMPT, Policy
 from cc_ci_orch.core.text import span
 
 
@@ -232,6 +232,8 @@ def _judge_by_account(view: SessionView, mem: RoleMemory, policy: Policy, now: f
             return Judgement(Liveness.LIMITED, account.why)
         case Doing.RETRYING:
             return _judge_retrying(mem, policy, now, account)
+        case Doing.IDLE if view.submissions == 0 and now - mem.started_at < FIRST_PROMPT:
+            return Judgement(Liveness.STARTING, "its first prompt is on its way")
         case Doing.IDLE if mem.on_turn:
             return Judgement(Liveness.IDLE, f"{account.why}, and it is its turn")
         case Doing.IDLE:

@@ -27,13 +27,14 @@ class ClaudeHome:
         home = Path(env.get("HOME") or "/")
         own = env.get("CLAUDE_CONFIG_DIR")
         self.folder = Path(own) if own else home / ".claude"
+        self.sessions = self.folder / "sessions"
         self._config = (self.folder if own else home) / ".claude.json"
         self._processes = processes
         self._files = files
 
     def status(self, process: ProcessId) -> Status | None:
         """What the client of that process says of itself; None where it says nothing."""
-        status = _read(self.folder / "sessions" / f"{process.pid}.json")
+        status = _read(self.sessions / f"{process.pid}.json")
         if status is None or status.pid != process.pid:
             return None
         return status if status.started in (0, process.start_ticks) else None
@@ -41,7 +42,7 @@ class ClaudeHome:
     def living(self) -> Iterator[tuple[Status, ProcessId]]:
         """The clients of this home that run now, by their own account."""
         with suppress(OSError):
-            for path in sorted((self.folder / "sessions").glob("*.json")):
+            for path in sorted(self.sessions.glob("*.json")):
                 status = _read(path)
                 process = self._processes.identify(status.pid) if status else None
                 if status and process and status.started in (0, process.start_ticks):

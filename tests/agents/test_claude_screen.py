@@ -82,6 +82,24 @@ def test_a_known_dialog_is_answered_by_moving_first(
     assert answer(Dialog(dialog.text, dialog.rows, wanted)) == "Enter"
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("mcp-dialog", "Enter"), ("mcp-dialog-many", "Escape"), ("imports-dialog", "Enter")],
+)
+def test_what_a_repository_brings_along_is_declined(name: str, key: str) -> None:
+    """Nobody is there to decide on it, and the work can go on without."""
+    dialog = screen(name).dialog
+    assert dialog is not None
+    assert answer(dialog) == key
+
+
+def test_rows_that_are_not_to_be_ticked_are_no_list_of_servers() -> None:
+    dialog = screen("permission").dialog
+    assert dialog is not None
+    forged = Dialog("2 new MCP servers found in this project", dialog.rows, 0)
+    assert answer(forged) is None
+
+
 def test_a_permission_prompt_is_not_answered() -> None:
     dialog = screen("permission").dialog
     assert dialog is not None

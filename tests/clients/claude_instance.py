@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.clients.client_instance import ClientInstance, npm_client
+from tests.clients.client_instance import ClientInstance
 
 KEY = "sk-ant-fake-000"
 
@@ -53,6 +53,23 @@ class ClaudeInstance(ClientInstance):
             value["customApiKeyResponses"] = {"approved": [KEY[-20:]]}
         (self.home / ".claude.json").write_text(json.dumps(value))
 
+    def ask_before(self, rule: str) -> None:
+        """The user wants to be asked before some of its tools."""
+        settings = self.home / ".claude" / "settings.json"
+        settings.parent.mkdir()
+        settings.write_text(json.dumps({"permissions": {"ask": [rule]}}))
+
+    def begin(self) -> None:
+        """Start it, and wait until its first prompt has been answered."""
+        self.start()
+        self.until(self.prompts)
+        self.wait_for("idle")
+
+    @property
+    def clone(self) -> Path:
+        """The builder's work tree."""
+        return self.state / "clones" / "builder"
+
     def records(self, conversation: str | None = None) -> list[Any]:
         """The client's own record of a conversation."""
         name = conversation or self.session()["conversation"]
@@ -66,8 +83,3 @@ class ClaudeInstance(ClientInstance):
             for r in self.records(conversation)
             if r.get("type") == "user" and r.get("promptSource") in ("typed", "queued")
         ]
-
-
-def installed() -> Path | None:
-    """The client's program; None if it can't be had."""
-    return npm_client("@anthropic-ai/claude-code", "claude")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.clients.packages import PACKAGES, Missing, provide
 from tests.e2e.instance import Instance
 from tests.waiting import eventually
 
@@ -91,24 +91,9 @@ class ClientInstance(Instance):
 
 
 def npm_client(package: str, name: str) -> Path | None:
-    """The program `name` of that package in the cache, installed there if need be; None if it
-    can't be had."""
-    folder = cache_folder() / name
-    program = folder / "node_modules" / ".bin" / name
-    if not program.exists() and shutil.which("npm") is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        argv = ["npm", "install", "--no-audit", "--no-fund", f"{package}@latest"]
-        done = subprocess.run(argv, cwd=folder, capture_output=True, timeout=600, check=False)
-        if done.returncode != 0:
-            return None
-    if not program.exists():
+    """The program of that client; None if it can't be had."""
+    assert PACKAGES[name].name == package
+    try:
+        return provide(name)
+    except Missing:
         return None
-    works = subprocess.run(
-        [str(program), "--version"], capture_output=True, check=False, timeout=60
-    )
-    return program if works.returncode == 0 else None
-
-
-def cache_folder() -> Path:
-    own = os.environ.get("CC_CI_ORCH_CLIENTS")
-    return Path(own) if own else Path.home() / ".cache" / "cc-ci-orch-clients"

@@ -1,4 +1,4 @@
-"""The real client, a private home for each test, and no network but loopback."""
+"""The real clients, a private home for each test, and no network but loopback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 pytest.register_assert_rewrite("tests.clients.client_instance", "tests.clients.claude_instance")
 
-from tests.clients.claude_instance import ClaudeInstance, installed  # noqa: E402
+from tests.clients.claude_instance import ClaudeInstance  # noqa: E402
+from tests.clients.packages import Missing, provide  # noqa: E402
 from tests.e2e.conftest import program  # noqa: E402, F401
 
 CLONE_NEWNET = 0x40000000
@@ -27,32 +28,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("clients")
 
 
+def binary(client: str) -> Path:
+    """The installed client; its absence skips the test and says so."""
+    try:
+        return provide(client)
+    except Missing as why:
+        pytest.skip(str(why))
+
+
 @pytest.fixture(scope="session")
 def claude_binary() -> Path:
-    """The installed client; its absence skips the test and says so."""
-    found = installed()
-    if found is None:
-        pytest.skip("no Claude Code: npm or its package @anthropic-ai/claude-code is missing")
-    return found
+    return binary("claude")
 
 
 @pytest.fixture
 def only_loopback() -> Iterator[None]:
-    """Where we are root: during the test, this process and all that it starts have no network
-    but loopback, so that no packet can leave, whatever a client tries."""
+    """Where we are root: what the test starts has no network but loopback, so that no packet
+    can leave, whatever a client tries. Clients are to be installed before this."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         yield
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    with open("/proc/self/ns/net") as before:
+    with open("/proc/thread-self/ns/net") as before:
         if libc.unshare(CLONE_NEWNET) != 0:
             yield  # a container may forbid it
             return
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True)
-        assert [line.split(":")[1].strip() for line in links.stdout.splitlines()] == ["lo"]
-        yield
-        libc.setns(before.fileno(), CLONE_NEWNET)
+        try:
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            argv = ["ip", "-o", "link"]
+            links = subprocess.run(argv, capture_output=True, text=True, check=True)
+            assert [line.split(":")[1].strip() for line in links.stdout.splitlines()] == ["lo"]
+            yield
+        finally:
+            assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
 
 
 Make = Callable[..., ClaudeInstance]

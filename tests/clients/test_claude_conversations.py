@@ -6,6 +6,8 @@ import json
 import subprocess
 import time
 
+import pytest
+
 from tests.clients.claude_instance import KEY, ClaudeInstance
 from tests.clients.conftest import Make
 from tests.e2e.instance import kill
@@ -16,8 +18,7 @@ def test_the_trust_dialog_is_answered(claude: Make) -> None:
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
     folder = str(it.state / "clones" / "builder")
     it.client_config({folder: {"hasTrustDialogAccepted": False}})
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     assert len(it.prompts()) == 1
     assert it.session()["restarts"] == 0
     it.stop()
@@ -27,18 +28,33 @@ def test_the_question_about_the_key_is_answered(claude: Make) -> None:
     """The key of its environment is meant to be used."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
     it.client_config({}, approved=False)
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     assert len(it.prompts()) == 1
+    it.stop()
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "two")])
+def test_what_its_repository_brings_along_holds_nothing_up(
+    claude: Make, names: tuple[str, ...]
+) -> None:
+    """Servers to start and files to read from elsewhere: the client asks, and does without."""
+    it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
+    it.begin()
+    servers = {name: {"command": "sleep", "args": ["1000"]} for name in names}
+    (it.clone / ".mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    (it.clone / "CLAUDE.md").write_text("@/etc/hostname\n")
+    assert it.run("restart", "builder").code == 0
+    it.until(lambda: len(it.prompts()) == 2)
+    it.wait_for("idle")
+    assert not it.events("session.blocked")
+    assert "sleep 1000" not in str(it.processes())
     it.stop()
 
 
 def test_a_permission_prompt_is_a_persons(claude: Make) -> None:
     """It is told once, nothing is pressed, and it goes on when it is answered."""
     it = claude(NOTIFY_COMMAND="cat")
-    settings = it.home / ".claude" / "settings.json"
-    settings.parent.mkdir()
-    settings.write_text('{"permissions": {"ask": ["Bash(touch:*)"]}}')
+    it.ask_before("Bash(touch:*)")
     it.behave("tool touch made")
     it.start()
     assert it.wait_for("blocked") < 10
@@ -74,8 +90,7 @@ def test_killed_in_a_tool_it_goes_on_with_the_same_conversation(claude: Make) ->
 
 def test_a_lost_conversation_is_replaced_and_said(claude: Make) -> None:
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     before = it.session()
     for path in (it.home / ".claude" / "projects").glob("*/*.jsonl"):
         path.unlink()
@@ -90,8 +105,7 @@ def test_a_lost_conversation_is_replaced_and_said(claude: Make) -> None:
 def test_a_conversation_that_another_process_has_is_not_resumed(claude: Make) -> None:
     """A person resumed it elsewhere: it is refused with the reason, until that one is gone."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     before = it.session()
     argv = [it.settings["CLAUDE_BIN"], "--resume", before["conversation"]]
     session = ["new-session", "-d", "-s", "mine", "-c", str(it.state / "clones" / "builder")]
@@ -124,8 +138,7 @@ def typed(it: ClaudeInstance, text: str) -> None:
 
 def test_a_persons_draft_is_left_alone(claude: Make) -> None:
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     typed(it, "half a thought")
     it.until(lambda: "half a thought" in it.screen())
     done = it.run("nudge", "builder", "go on")
@@ -139,8 +152,7 @@ def test_a_persons_draft_is_left_alone(claude: Make) -> None:
 def test_nudges_arrive_exactly_once_in_every_state(claude: Make) -> None:
     """At the prompt, in copy mode, while it is busy; each proved."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     it.tmux("copy-mode", "-t", "=cc-ci-builder:")
     assert it.run("nudge", "builder", "from copy mode").code == 0
     it.wait_for("idle")
@@ -160,8 +172,7 @@ def test_nudges_arrive_exactly_once_in_every_state(claude: Make) -> None:
 def test_fifty_nudges_in_a_row_arrive_once_each(claude: Make) -> None:
     """At its prompt and while it is busy with the one before, as it comes."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     for number in range(50):
         done = it.run("nudge", "builder", f"number {number}.")
         assert done.code == 0, (number, done, it.screen())
@@ -189,8 +200,7 @@ def test_a_nudge_just_after_the_start_is_not_lost_silently(claude: Make) -> None
 def test_the_users_own_settings_are_left_alone(claude: Make) -> None:
     """All that is ours stands in the state folder, and no secret in it."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     assert not (it.home / ".claude" / "settings.json").exists()
     assert KEY not in (it.state / "claude" / "builder.json").read_text()
     it.stop()

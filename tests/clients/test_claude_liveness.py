@@ -10,8 +10,7 @@ from tests.clients.conftest import Make
 def test_an_answered_prompt_leaves_it_idle_and_a_nudge_is_proved(claude: Make) -> None:
     """A fresh machine: its folder is trusted, nobody is asked, the first prompt is taken."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     assert len(it.prompts()) == 1
     done = it.run("nudge", "builder", "!echo a nudge\nof two lines")
     assert done.code == 0, done
@@ -20,11 +19,25 @@ def test_an_answered_prompt_leaves_it_idle_and_a_nudge_is_proved(claude: Make) -
     it.stop()
 
 
+def test_its_word_wakes_the_watchdog_at_once(claude: Make) -> None:
+    """Between two ticks that are minutes apart, it is seen to begin, to end, and to ask."""
+    it = claude(ORCH_POLL="4m", ORCH_IDLE_NUDGE_AFTER="30m", ORCH_STALL_AFTER="20m")
+    it.ask_before("Bash(touch:*)")
+    it.begin()
+    it.behave("slow 4 1")
+    assert it.run("nudge", "builder", "work").code == 0
+    it.wait_for("working", timeout=10)
+    it.wait_for("idle", timeout=15)
+    it.behave("tool touch made")
+    assert it.run("nudge", "builder", "ask").code == 0
+    it.wait_for("blocked", timeout=15)
+    it.stop()
+
+
 def test_a_hang_is_nudged_interrupted_and_healed_with_the_same_conversation(claude: Make) -> None:
     """The API never answers: its spinner goes on, and its log stays fresh."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     conversation, pid = it.session()["conversation"], it.session()["pid"]
     it.behave("hang 600")
     begin = time.monotonic()
@@ -125,6 +138,7 @@ def test_a_weekly_limit_ends_on_another_day(claude: Make) -> None:
     it.behave("limit seven_day 400000")
     it.start()
     it.until(lambda: "Continuing automatically at" in it.screen())
+    it.wait_for("limited")
     it.stays("limited", seconds=4)
     plan = it.run("explain", "builder").out
     assert "in 111h" in plan or "in 4d15h" in plan, plan
@@ -136,8 +150,7 @@ def test_words_about_a_limit_in_a_file_change_nothing(claude: Make) -> None:
     words = "You've hit your 5-hour limit · resets 6:51pm (UTC) · Credit balance too low"
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
     it.behave(f"tool echo '{words}'; echo '✻ 529 Overloaded · retrying in 3s · attempt 6/10'")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     it.behave(f"ok {words}")
     assert it.run("nudge", "builder", "and now?").code == 0
     it.stays("working", "idle", seconds=6)
@@ -200,8 +213,7 @@ def test_the_logs_are_the_conversation(claude: Make) -> None:
     """Who said what, tools with their outcome, errors; `--raw` is the pane."""
     it = claude(ORCH_IDLE_NUDGE_AFTER="5m")
     it.behave("tool echo out; exit 3")
-    it.start()
-    it.wait_for("idle")
+    it.begin()
     it.behave("credit")
     it.run("nudge", "builder", "once more")
     it.wait_for("blocked")

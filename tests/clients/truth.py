@@ -21,7 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.claude_instance import ClaudeInstance, installed
+from tests.clients.claude_instance import ClaudeInstance
+from tests.clients.packages import Missing, provide
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 STALL = 8
@@ -36,9 +37,7 @@ def nothing(it: ClaudeInstance) -> None:
 
 def ask_first(it: ClaudeInstance) -> None:
     """The user wants to be asked before some commands."""
-    folder = it.home / ".claude"
-    folder.mkdir()
-    (folder / "settings.json").write_text('{"permissions": {"ask": ["Bash(touch:*)"]}}')
+    it.ask_before("Bash(touch:*)")
 
 
 @dataclass(frozen=True)
@@ -134,9 +133,10 @@ def main() -> None:
         argv = [*isolate, *inside, "tests.clients.truth", str(count)]
         env = {**os.environ, "TRUTH_INSIDE": "1"}
         sys.exit(subprocess.run(argv, cwd=REPOSITORY, env=env, check=False).returncode)
-    binary = installed()
-    if binary is None:
-        sys.exit("no Claude Code: npm or its package @anthropic-ai/claude-code is missing")
+    try:
+        binary = provide("claude")
+    except Missing as why:
+        sys.exit(str(why))
     told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
     program = Path(tempfile.mkdtemp(prefix="orch-program-", dir="/tmp"))
     for name in ("cc_ci_orch", "plan", "prompts"):

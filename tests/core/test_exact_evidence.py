@@ -37,6 +37,17 @@ def started(**policy: Any) -> Client:
     return story
 
 
+def test_a_client_that_has_not_taken_its_first_prompt_yet_is_starting_not_idle() -> None:
+    """It stands on its command line; if it was lost, the client is idle like any other."""
+    story = Client(client())
+    story.agent().submissions = 0
+    story.agent().account = IDLE
+    story.started(2)
+    assert story.mem().liveness is Liveness.STARTING
+    story.wait(6)
+    assert story.mem().liveness is Liveness.IDLE
+
+
 def test_a_known_dialog_is_answered_key_by_key() -> None:
     """As the screen asks for it; nothing is typed meanwhile."""
     story = started()
