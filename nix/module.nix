@@ -15,12 +15,13 @@ let
     orch_root = "root";
     orch_state = "state";
     orch_name = "name";
-    orch_tmux_socket = "name";
+    orch_tmux_socket = "socket";
   };
-  instanceVariables = [ "ORCH_ROOT" "ORCH_STATE" "ORCH_NAME" "ORCH_TMUX_SOCKET" "ORCH_TMUX_EXTERNAL" "RESUME_PHASE" "PATH" "LANG" ];
+  instanceVariables = [ "ORCH_ROOT" "ORCH_STATE" "ORCH_NAME" "ORCH_TMUX_SOCKET" "ORCH_TMUX_EXTERNAL" "RESUME_PHASE" "PATH" ];
 
   matches = pattern: text: builtins.match pattern text != null;
   plainPath = path: matches "(/[A-Za-z0-9_+@-][A-Za-z0-9._+@-]*|/[.][A-Za-z0-9_-][A-Za-z0-9._+@-]*)+" path;
+  userName = matches "[a-z_][a-z0-9_-]{0,31}";
   inStore = path: path != null && lib.hasPrefix builtins.storeDir (toString path);
   hasPassword = text: matches "[A-Za-z0-9+.-]+://[^/@[:space:]]*:[^/@[:space:]]+@.*" text;
 
@@ -44,6 +45,10 @@ let
   assertions = [
     (refuse (matches "[a-z][a-z0-9-]{0,31}" cfg.name)
       "name: ${builtins.toJSON cfg.name} is no name; accepted: a lower-case letter, then up to 31 of a-z 0-9 -")
+    (refuse (lib.stringLength cfg.socket <= 100)
+      "socket: ${toString (lib.stringLength cfg.socket)} bytes; accepted: a path of at most 100 bytes")
+    (refuse (userName cfg.user && userName cfg.group)
+      "user, group: ${builtins.toJSON [ cfg.user cfg.group ]}: accepted: a lower-case letter or _, then up to 31 of a-z 0-9 _ -")
     (refuse (cfg.user != "root")
       "user: agents run with all rights of their user; give them one of their own instead of root")
     (refuse (unknownBackends == [ ])
@@ -57,9 +62,9 @@ let
     (refuse (passwords == [ ])
       "settings, environment: ${list passwords}: an address with a password, which everybody on the machine could read in the store; set it in the file of services.cc-ci-orch.environmentFile")
   ]
-  ++ map (option: refuse (plainPath cfg.${option})
+  ++ map (option: refuse (plainPath cfg.${option} || option == "state" && cfg.state == "${cfg.root}/.orch")
     "${option}: ${builtins.toJSON cfg.${option}} is not usable; accepted: an absolute path of letters, digits and . _ + @ -")
-    [ "root" "state" "home" ]
+    [ "root" "state" "home" "socket" ]
   ++ lib.concatMap (option: [
     (refuse (!inStore cfg.${option})
       "${option}: ${toString cfg.${option}} is in the store, where everybody can read it; give the path of a file outside as a string, such as \"/run/secrets/cc-ci\"")
@@ -69,7 +74,7 @@ let
 
   # ---------------------------------------------------------------- what is made
   # The program itself looks at the settings, so that a mistake ends the build, not the boot.
-  orchToml = pkgs.runCommand "orch.toml" { text = toml.text cfg.settings; } ''
+  configFile = if cfg.settings == { } then null else pkgs.runCommand "orch.toml" { text = toml.text cfg.settings; } ''
     mkdir root
     printf '%s' "$text" > root/orch.toml
     HOME=$PWD ORCH_ROOT=$PWD/root ORCH_STATE=$PWD/state ${cfg.programs}/launch.sh config > /dev/null
@@ -77,7 +82,7 @@ let
   '';
 
   units = import ./units.nix { inherit lib; } {
-    inherit (cfg) name user group home root state programs searchPath environment;
+    inherit (cfg) name user group home root state socket programs searchPath environment;
     inherit (cfg.upgrader) onCalendar;
     environmentFile = if cfg.environmentFile == null then "${cfg.state}/unit.env" else toString cfg.environmentFile;
   };
@@ -88,14 +93,14 @@ let
       exec /run/wrappers/bin/sudo -u ${cfg.user} -- "$0" "$@"
     fi
     export ORCH_ROOT="''${ORCH_ROOT:-${cfg.root}}" ORCH_STATE="''${ORCH_STATE:-${cfg.state}}"
-    export ORCH_NAME="''${ORCH_NAME:-${cfg.name}}" ORCH_TMUX_SOCKET="''${ORCH_TMUX_SOCKET:-/run/${cfg.name}-tmux/socket}"
+    export ORCH_NAME="''${ORCH_NAME:-${cfg.name}}" ORCH_TMUX_SOCKET="''${ORCH_TMUX_SOCKET:-${cfg.socket}}"
     export PATH="${cfg.searchPath}:$PATH"
     exec ${cfg.programs}/${program}.sh "$@"
   '';
   commands = lib.genAttrs [ "launch" "launch-orchestrator" "launch-upgrader" ] command;
 
   own = lib.filterAttrs (_: target: target != null) {
-    "orch.toml" = if cfg.settings == { } then null else orchToml;
+    "orch.toml" = cfg.configFile;
     ".testenv" = cfg.secretsFile;
   };
   offered = lib.filterAttrs (_: target: target != null) ({
@@ -125,10 +130,11 @@ in
 
   config = lib.mkIf cfg.enable {
     inherit assertions;
+    services.cc-ci-orch = { inherit configFile; };
 
     users.groups.${cfg.group} = { };
     users.users.${cfg.user} = {
-      isNormalUser = true;
+      isNormalUser = lib.mkDefault true;
       description = "The agents of ${cfg.name}";
       inherit (cfg) group home;
       createHome = true;

@@ -34,6 +34,13 @@ in
     description = "`ORCH_STATE`: the state folder.";
   };
 
+  socket = mkOption {
+    type = types.str;
+    default = "/run/${cfg.name}-tmux/socket";
+    defaultText = literalExpression ''"/run/''${name}-tmux/socket"'';
+    description = "`ORCH_TMUX_SOCKET`: the tmux server's socket, at most 100 bytes. Elsewhere than in the unit's own folder: in one that is the user's alone.";
+  };
+
   plan = mkOption {
     type = types.nullOr types.path;
     default = "${cfg.programs}/plan";
@@ -56,6 +63,12 @@ in
       watchdog.stall_after = "20m";
     };
     description = "The contents of `orch.toml`, checked by the program when the system is built. They stand in the store, where everybody can read them. `{ }`: `orch.toml` is yours.";
+  };
+
+  configFile = mkOption {
+    type = types.nullOr types.path;
+    readOnly = true;
+    description = "The file made of them; `null` where there are none.";
   };
 
   environment = mkOption {

@@ -1,30 +1,60 @@
-# The unit files of systemd/ for one machine: the same texts, with whole values replaced.
-#
-# systemd/README.md has the list of what is replaced; `launch.sh install` does the same, and a test
-# compares the two. A string that stands earlier in the list wins over one below it.
+# The unit files of systemd/ for one machine: the same texts, line by line, with whole values
+# replaced. `launch.sh install` does the same in cc_ci_orch/units.py; a test compares the two.
 { lib }:
-{ name, user, group, home, root, state, programs, environmentFile, searchPath, environment, onCalendar }:
+{ name, user, group, home, root, state, socket, programs, environmentFile, searchPath, environment, onCalendar }:
 let
-  # systemd takes a backslash, a double quote and a percent sign for its own.
-  quote = text: "\"${lib.replaceStrings [ "\\" "\"" "%" ] [ "\\\\" "\\\"" "%%" ] text}\"";
-  further = lib.concatMapStrings (key: "Environment=${quote "${key}=${environment.${key}}"}\n")
-    (lib.attrNames environment);
+  inherit (builtins) elemAt match readFile;
+  inherit (lib) concatMap concatStringsSep replaceStrings splitString;
 
-  replacements = [
-    { from = "Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"; to = "Environment=PATH=${searchPath}\n${further}"; }
-    { from = "User=cc-ci\n"; to = "User=${user}\n"; }
-    { from = "Group=cc-ci\n"; to = "Group=${group}\n"; }
-    { from = "/home/cc-ci"; to = home; }
-    { from = "/opt/cc-ci-orch/launch"; to = "${programs}/launch"; }
-    { from = "/opt/cc-ci-orch/docs/"; to = "${programs}/docs/"; }
-    { from = "/opt/cc-ci-orch/.orch/unit.env"; to = environmentFile; }
-    { from = "/opt/cc-ci-orch/.orch"; to = state; }
-    { from = "/opt/cc-ci-orch"; to = root; }
-    { from = "ORCH_NAME=cc-ci\n"; to = "ORCH_NAME=${name}\n"; }
-    { from = "cc-ci-"; to = "${name}-"; }
-    { from = "OnCalendar=Sun *-*-* 03:00:00\n"; to = "OnCalendar=${onCalendar}\n"; }
-  ];
-  text = file: lib.replaceStrings (map (r: r.from) replacements) (map (r: r.to) replacements)
-    (builtins.readFile (../systemd + "/cc-ci-${file}"));
+  # What the files say: an instance of their own, which every value here is compared to.
+  shipped = { name = "cc-ci"; place = "/opt/cc-ci-orch"; home = "/home/cc-ci"; };
+
+  # systemd takes a backslash, a double quote and a percent sign for its own.
+  word = text: if match "[A-Za-z0-9_./:=@+,-]*" text != null then text
+    else "\"${replaceStrings [ "\\" "\"" "%" ] [ "\\\\" "\\\"" "%%" ] text}\"";
+  set = key: value: "Environment=${word "${key}=${value}"}";
+
+  ofInstance = {
+    ORCH_ROOT = root;
+    ORCH_STATE = state;
+    ORCH_NAME = name;
+    ORCH_TMUX_SOCKET = socket;
+    PATH = searchPath;
+  };
+  variable = assignment: let
+    parts = match "([^=]*)=(.*)" assignment;
+    key = elemAt parts 0;
+  in
+    if environment ? ${key} then [ ] # it stands among the further ones
+    else [ (set key (ofInstance.${key} or (elemAt parts 1))) ]
+      ++ (if key == "PATH" then lib.mapAttrsToList set environment else [ ]);
+
+  # A list, first match first, which replaceStrings walks at each place of the text.
+  swap = pairs: replaceStrings (map (p: elemAt p 0) pairs) (map (p: elemAt p 1) pairs);
+  units = swap (map (unit: [ "${shipped.name}-${unit}" "${name}-${unit}" ]) [ "tmux" "loops" "upgrader" ]);
+  command = swap [ [ "/run/${shipped.name}-tmux/socket" socket ] [ "${shipped.place}/" "${programs}/" ] ];
+  folders = swap [ [ "${shipped.place}/.orch" state ] [ shipped.place root ] [ shipped.home home ] ];
+
+  replaced = {
+    User = _: user;
+    Group = _: group;
+    ExecStart = command;
+    ExecStartPre = command;
+    ExecStartPost = command;
+    ReadWritePaths = folders;
+    EnvironmentFile = _: "-${environmentFile}";
+    Documentation = command;
+    Description = swap [ [ "${shipped.name}:" "${name}:" ] ];
+    OnCalendar = _: onCalendar;
+  };
+  line = text: let
+    parts = match "([^=#[][^=]*)=(.*)" text;
+    key = elemAt parts 0;
+    value = elemAt parts 1;
+  in
+    if parts == null then [ text ]
+    else if key == "Environment" then variable value
+    else [ "${key}=${(replaced.${key} or units) value}" ];
+  render = file: concatStringsSep "\n" (concatMap line (splitString "\n" (readFile (../systemd + "/${shipped.name}-${file}"))));
 in
-lib.genAttrs [ "tmux.service" "loops.service" "upgrader.service" "upgrader.timer" ] text
+lib.genAttrs [ "tmux.service" "loops.service" "upgrader.service" "upgrader.timer" ] render

@@ -90,7 +90,8 @@ let
     submodule = module: simple "submodule" (value: isAttrs value || isFunction value || isPath value) // {
       merge = loc: values: (evalModules {
         prefix = loc;
-        modules = (if isList module then module else [ module ]) ++ values;
+        modules = (if isList module then module else [ module ])
+          ++ map (value: if isAttrs value then { config = value; } else value) values;
         specialArgs.name = elemAt loc (length loc - 1);
       }).config;
     };
@@ -140,7 +141,8 @@ let
     leaf = loc: option: definitions: let
       type = option.type or types.unspecified;
       found = dischargeAll definitions ++ optionals (option ? default) [ { priority = 1500; value = option.default; } ];
-      value = if found == [ ] then throw "The option `${show loc}' was accessed but has no value defined. Try setting the option."
+      value = if option.readOnly or false && length found > 1 then throw "The option `${show loc}' is read-only, but it's set multiple times."
+        else if found == [ ] then throw "The option `${show loc}' was accessed but has no value defined. Try setting the option."
         else mergeLeaf type loc found;
     in (option.apply or (x: x)) value;
 
