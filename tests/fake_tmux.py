@@ -26,6 +26,8 @@ class FakeTerminal:
         self._run = run
         self._count = 0
         self.echo = True
+        self.drawn = 0
+        """Bytes that a full-screen client draws of whatever is typed into it."""
         self.answered_at: float | None = None
         """When the last look at the panes was taken; None if that one got no answer."""
 
@@ -127,8 +129,8 @@ class FakeTerminal:
             return
         if pane.in_mode:
             keys = ()
-        if self.echo:
-            size = len(text.encode()) + text.count("\n") + 2 * len(keys)
+        if self.echo or self.drawn:
+            size = self.drawn or len(text.encode()) + text.count("\n") + 2 * len(keys)
             machine, pid = self._machine, pane.pid
             machine.at(machine.mono + ECHO_DELAY, lambda: machine.output(pid, size))
         for monitor in self._machine.monitors:

@@ -27,6 +27,7 @@ from cc_ci_orch.core.model import (
     Then,
 )
 from cc_ci_orch.core.policy import (
+    DRAWN,
     MAX_CREDITED_GAP,
     START_SETTLE,
     STOP_GRACE,
@@ -152,14 +153,18 @@ def _take_outcome(mem: RoleMemory, outcome: Outcome, spec: RoleSpec, at: Moment)
 
 
 def _typed(mem: RoleMemory, outcome: Outcome, at: Moment) -> RoleMemory:
-    """What the terminal echoes of our typing is not the program's doing."""
+    """What the terminal echoes of our typing is not the program's doing.
+
+    Nor does what a stalled client draws of it end the stall: it goes on drawing in a hang.
+    """
     if not outcome.ok:
         if mem.typing is None:
             return mem
         return replace(mem, typing=replace(mem.typing, trouble=outcome.detail or "not typed"))
     left = mem.echo if at.now < mem.echo_until else 0
     until = at.now + 2 * at.policy.submit_wait
-    return replace(mem, echo=left + outcome.echo, echo_until=until)
+    echo = DRAWN if outcome.draws and mem.rung is not Rung.NONE else outcome.echo
+    return replace(mem, echo=left + echo, echo_until=until)
 
 
 def _take_troubles(decision: Decision, snapshot: Snapshot) -> Decision:

@@ -202,6 +202,8 @@ class Outcome:
     """What the log was before the start: all that comes is the new process's."""
     echo: int = 0
     """Bytes that the terminal itself echoes of what was typed: no sign of the program's life."""
+    draws: bool = False
+    """The program draws what is typed into it, as a full-screen client does in a hang, too."""
     skipped: bool = False
     """The second look found the world changed; nothing was done."""
 

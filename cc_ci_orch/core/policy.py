@@ -90,3 +90,7 @@ Code 2.1.330 did so about 2 minutes after the stated time."""
 
 ENTER_TRIES = 2
 """How often Enter is pressed for one paste before the nudge counts as failed."""
+
+DRAWN = 65536
+"""Bytes that a full-screen client may draw of what is typed into it, and still be in a hang: more
+than the repaint of a large screen. Codex 0.169.0 draws less than 2 KiB for a nudge."""

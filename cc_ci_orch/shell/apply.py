@@ -98,9 +98,8 @@ class Applier:
                 pane = self._pane(action.role, action.process)
                 if not self._takes(action, pane):
                     return done
-                echo = KEY_ECHO * len(action.keys) if self._echoes(pane) else 0
+                done = self._entered(action, name, pane, KEY_ECHO * len(action.keys))
                 self._terminal.keys(pane.pane, *action.keys, leave_mode=pane.in_mode)
-                return Outcome(action.role, name, ok=True, echo=echo)
             case AskExit():
                 self._ask_exit(action)
             case Terminate():
@@ -186,11 +185,11 @@ class Applier:
         self._require_room(action.role, pane)
         text = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
         text = seat.backend.typeable(text)
-        echo = echoed(text) if self._echoes(pane) else 0
+        done = self._entered(action, "Type", pane, echoed(text))
         self._terminal.type(pane.pane, text, leave_mode=pane.in_mode)
         if (witness := self._observer.witnesses.get(action.role)) is not None:
             witness.typed(text)
-        return Outcome(action.role, "Type", ok=True, echo=echo)
+        return done
 
     def _require_room(self, role: str, pane: Pane) -> None:
         """CannotTell where nothing can be typed into it now, as its screen tells."""
@@ -221,9 +220,12 @@ class Applier:
     def _screen(self, pane: Pane) -> str:
         return self._terminal.screens([pane.pane])[0]
 
-    def _echoes(self, pane: Pane) -> bool:
+    def _entered(self, action: Type | Press, name: str, pane: Pane, echo: int) -> Outcome:
+        """What will have come of it, as the terminal is set before the keys arrive."""
         modes = self._terminal.modes(pane.tty)
-        return modes is not None and modes.echo
+        echoes = modes is not None and modes.echo
+        draws = modes is not None and not modes.canonical
+        return Outcome(action.role, name, ok=True, echo=echo if echoes else 0, draws=draws)
 
     # ----------------------------------------------------------------------------- ending
 

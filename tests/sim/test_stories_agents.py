@@ -37,14 +37,21 @@ def world(backends: Mapping[str, str] | None = None, *, poll: float = 10.0) -> W
 # ------------------------------------------------------------------------------ hangs
 
 
-@pytest.mark.parametrize("backends", [{}, CLAUDE], ids=["command", "client"])
-def test_a_hang_is_healed_at_the_set_times_and_not_only_logged(backends: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("backends", "drawn"),
+    [({}, 0), ({}, 1500), (CLAUDE, 0)],
+    ids=["command", "full-screen command", "client"],
+)
+def test_a_hang_is_healed_at_the_set_times_and_not_only_logged(
+    backends: dict[str, str], drawn: int
+) -> None:
     """Nudge after 15 minutes of silence, interrupt 5 later, replace 5 later; same conversation.
 
-    A client's spinner draws all the while, a program's terminal echoes what is typed: neither
-    is progress.
+    A client's spinner draws all the while, a program's terminal echoes what is typed, or it
+    draws that itself: none of it is progress.
     """
     w = world(backends)
+    w.terminal.echo, w.terminal.drawn = not drawn, drawn
     first = w.agent()
     first.play(hangs())
     hung_at = w.now
