@@ -38,6 +38,9 @@ from cc_ci_orch.shell.tmux import Tmux
 from cc_ci_orch.shell.waiter import RealWaiter
 from cc_ci_orch.watchdog import Watchdog
 
+NOTES_GRACE = 1.0
+"""Seconds that the notifications of the end have to go out: a stop is prompt."""
+
 
 class Instance:
     """The parts of one instance, each made when it is first needed."""
@@ -58,6 +61,7 @@ class Instance:
         self.phases, self._no_plan = _plan(config)
         self.mirror = Mirror(self.git, config.state / "mirror.git", self.repository, config.branch)
         self.scout: Scout | None = None
+        self.notifier: Notifier | None = None
         self.started = self.clock.wall()
         self._as_started = self._versions()
 
@@ -155,7 +159,7 @@ class Instance:
         def values(seat: Seat) -> Mapping[str, str]:
             return self.prompt_values(seat, dog.memory.course)
 
-        notifier = Notifier(
+        self.notifier = notifier = Notifier(
             self.config.notify_command,
             self.config.notify_url,
             self.config.name,
@@ -211,6 +215,11 @@ class Instance:
         """Begin to look at the work repository."""
         if self.scout is not None:
             self.scout.start()
+
+    def last_notes(self) -> None:
+        """Let the notifications that wait go out; nothing of them is left running."""
+        if self.notifier is not None:
+            self.notifier.close(NOTES_GRACE)
 
     def scout_home(self) -> None:
         """Look no more; nothing of it is left running."""

@@ -55,6 +55,7 @@ def watchdog(call: Call) -> int:
     dog.recover()
     for action in dog.tick().actions:
         call.out(describe(action))
+    instance.last_notes()
     instance.memory_file.flush(dog.memory)
     return 0
 
@@ -132,6 +133,7 @@ def run_supervisor(
         return supervisor.run()
     finally:
         server.close()
+        instance.last_notes()
         instance.scout_home()
         if dog.finished:
             (config.state / places.RECORD).unlink(missing_ok=True)

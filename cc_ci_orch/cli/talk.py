@@ -74,6 +74,7 @@ def carry_out(call: Call, request: Request) -> Reply:
             instance.waiter.wait(watchdog.run_once())
         return replies.get()
     finally:
+        instance.last_notes()
         instance.lock.release()
 
 

@@ -136,6 +136,70 @@ def run_head(
     return Done(process.returncode, head, b"")
 
 
+def run_mute(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    leash: Leash = _NO_LEASH,
+) -> Done:
+    """Run a program that nobody reads, whatever it prints or leaves unread.
+
+    Its output is thrown away, but for the end of what it says on stderr; it is killed when
+    that has no end. What it started may hold stderr open until `timeout`, and is killed then.
+    Raises what `run` raises.
+    """
+    deadline = time.monotonic() + timeout
+    null, pipe = subprocess.DEVNULL, subprocess.PIPE
+    given = _as_file(stdin)
+    try:
+        process = _start(argv, env, None, stdin=given, output=null, errors=pipe)
+    finally:
+        os.close(given)
+    tail, size = b"", 0
+    with process, leash.hold(process):
+        try:
+            while chunk := _more(process, deadline):
+                size += len(chunk)
+                tail = (tail + chunk)[-TAIL:]
+                if size > FLOOD:
+                    raise CannotTell(f"{argv[0]}: it prints without end")
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            over = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if over is None:
+                raise CannotTell(f"{argv[0]}: no end within {timeout:g} s") from None
+        finally:
+            _put_down(process)
+    return Done(process.returncode, b"", tail)
+
+
+def _as_file(data: bytes) -> int:
+    """A descriptor to read them from: nobody waits until they are read."""
+    made = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    with open(made, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(made, 0, os.SEEK_SET)
+    return made
+
+
+def _more(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """What comes next on its stderr; b"" at the end of that."""
+    assert process.stderr is not None
+    left = deadline - time.monotonic()
+    if left <= 0 or not select.select([process.stderr], [], [], left)[0]:
+        raise TimeoutError
+    return os.read(process.stderr.fileno(), 65536)
+
+
+TAIL = 4096
+"""Bytes that are kept of what a program says on stderr before it fails."""
+
+FLOOD = 16 * 1024 * 1024
+"""Bytes on stderr that nobody means to be read."""
+
+
 def spawn_daemon(
     argv: Sequence[str],
     *,
@@ -166,13 +230,14 @@ def _start(
     *,
     stdin: int,
     output: int,
+    errors: int | None = None,
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(argv),
             stdin=stdin,
             stdout=output,
-            stderr=output,
+            stderr=output if errors is None else errors,
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
