@@ -45,14 +45,14 @@ in
     allowedUDPPorts = [ config.services.tailscale.port ];
     checkReversePath = "loose"; # Tailscale's subnet routes and exit nodes need it
   };
-  services.tailscale = {
-    enable = true;
-    # Joins by itself where the file is; else once by hand, with `tailscale up`.
-    authKeyFile = null;
-  };
+  services.tailscale.enable = true; # it joins by hand, once: `tailscale up`
 
   # ---------------------------------------------------------------- the instance
-  services.cc-ci-orch.enable = true;
+  services.cc-ci-orch = {
+    enable = true;
+    path = [ pkgs.claude-code ];
+  };
+  nixpkgs.config.allowUnfreePredicate = package: lib.getName package == "claude-code";
 
   # Agents install and rebuild what they work on. The host holds nothing else, so that whoever
   # may run as an agent may do all on it; see "Security" in docs/nixos.md.

@@ -16,15 +16,15 @@ in
   package = mkOption {
     type = types.package;
     default = pkgs.callPackage ./package.nix { };
-    defaultText = literalExpression "the flake's own package";
+    defaultText = literalExpression "the package of this flake";
     description = "The program.";
   };
 
   name = text "cc-ci" "`ORCH_NAME`: the prefix of the units and sessions.";
 
   user = text "cc-ci" "The user that the agents and the supervisor run as; it is made.";
-  group = text "cc-ci" "Its group; it is made.";
-  home = text "/home/cc-ci" "Its home folder, where the agents keep their logins.";
+  group = text "cc-ci" "The user's group; it is made.";
+  home = text "/home/cc-ci" "The user's home folder, where the agents keep their logins.";
 
   root = text "/opt/cc-ci-orch" "`ORCH_ROOT`: the instance's folder.";
   state = mkOption {
@@ -44,13 +44,13 @@ in
   plan = mkOption {
     type = types.nullOr types.path;
     default = "${cfg.programs}/plan";
-    defaultText = literalExpression ''"''${programs}/plan"'';
+    defaultText = literalExpression "the package's own";
     description = "Linked to `plan` in the root, unless a folder is there; `null`: nothing is.";
   };
   prompts = mkOption {
     type = types.nullOr types.path;
     default = "${cfg.programs}/prompts";
-    defaultText = literalExpression ''"''${programs}/prompts"'';
+    defaultText = literalExpression "the package's own";
     description = "Linked to `prompts` in the root, unless a folder is there; `null`: nothing is.";
   };
 
@@ -68,7 +68,7 @@ in
   configFile = mkOption {
     type = types.nullOr types.path;
     readOnly = true;
-    description = "The file made of them; `null` where there are none.";
+    description = "The `orch.toml` that is made of `settings`; `null` where there are none.";
   };
 
   environment = mkOption {
@@ -77,7 +77,7 @@ in
     example = { WORK_REPO = "git@forge.example:team/product.git"; };
     description = "Further variables for the supervisor and the agents. They stand in the store, where everybody can read them.";
   };
-  environmentFile = file "A file outside the store with lines `KEY=VALUE`, for settings that hold a secret, such as `NOTIFY_URL`. Read by root.";
+  environmentFile = file "A file outside the store with lines `KEY=VALUE`, for settings that hold a secret, such as `NOTIFY_URL`. systemd reads it, so it may be root's alone. `null`: `unit.env` in the state folder, if it is there.";
   secretsFile = file "A file outside the store that becomes `.testenv`, the agents' secrets. It has to belong to the user, mode 0600 or 0400.";
 
   path = mkOption {

@@ -77,13 +77,31 @@ def test_what_is_on_disk_keeps_its_release() -> None:
 
 
 def test_grub_boots_it_by_bios_and_by_efi() -> None:
-    """And needs no variable of the firmware for it. Arm machines have no BIOS."""
+    """And needs no variable of the firmware for it."""
     grub = _host("config.boot.loader.grub")
     assert grub["device"] == "/dev/sda"
     assert grub["efiSupport"] is True
     assert grub["efiInstallAsRemovable"] is True
     assert _host("config.boot.loader.efi.canTouchEfiVariables") is False
     assert "virtio_scsi" in _host("config.boot.initrd.availableKernelModules")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_an_arm_machine_boots_by_efi_alone(library: Path) -> None:
+    """It has no BIOS, and grub no code for one there."""
+    arm = """({ nixpkgs.hostPlatform = "aarch64-linux"; })"""
+    assert _host("config.boot.loader.grub.device", library, also=arm) == "nodev"
+    drv = "config.services.cc-ci-orch.package.system"
+    assert _host(drv, library, also=arm) == "aarch64-linux"
+
+
+def test_the_host_has_the_agent_that_is_the_default() -> None:
+    """The default backend would find no program otherwise; it is the only unfree one allowed."""
+    loops = _host('config.systemd.units."cc-ci-loops.service".text')
+    (path,) = [line for line in loops.splitlines() if line.startswith("Environment=PATH=")]
+    assert "-claude-code-1/bin:" in path
+    allowed = "map (name: config.nixpkgs.config.allowUnfreePredicate { pname = name; })"
+    assert _host(f"{allowed} [ ''claude-code'' ''other'' ]") == [True, False]
 
 
 @pytest.mark.skipif(not shutil.which("sfdisk"), reason="no sfdisk: sudo apt-get install -y fdisk")

@@ -196,6 +196,7 @@ let
       if match "[[:alnum:],._+:@%/-]+" text != null then text
       else "'${replaceStrings [ "'" ] [ "'\\''" ] text}'";
     makeBinPath = packages: concatStringsSep ":" (map (p: "${p.bin or p}/bin") (filter (p: p != null) packages));
+    getName = package: package.pname or package.name;
     getExe = package: "${package}/bin/${package.meta.mainProgram or package.pname or package.name}";
     getExe' = package: program: "${package}/bin/${program}";
     literalExpression = text: { _type = "literalExpression"; inherit text; };

@@ -1,12 +1,12 @@
 # A stand-in for nixosSystem: these modules over the options of nixos.nix.
 # `standIn` is the lib of this folder; `lib` may be the real one.
 { lib, standIn ? import ./lib.nix }:
-{ modules, specialArgs ? { }, system ? "x86_64-linux" }:
+{ modules, specialArgs ? { } }:
 let
   evaluated = lib.evalModules {
     modules = [ ./nixos.nix ] ++ modules;
     specialArgs = {
-      pkgs = import ./pkgs.nix { lib = standIn; inherit system; };
+      pkgs = import ./pkgs.nix { lib = standIn; system = evaluated.config.nixpkgs.hostPlatform; };
       modulesPath = toString ./nixos/modules;
     } // specialArgs;
   };

@@ -22,7 +22,7 @@ in
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
     warnings = texts;
-    nixpkgs.hostPlatform = needed types.str;
+    nixpkgs.hostPlatform = option types.str "x86_64-linux";
     nixpkgs.config = any;
     nix.settings = any;
     nix.gc = any;
