@@ -21,13 +21,13 @@ let
     ORCH_TMUX_SOCKET = socket;
     PATH = searchPath;
   };
-  variable = assignment: let
+  variable = further: assignment: let
     parts = match "([^=]*)=(.*)" assignment;
     key = elemAt parts 0;
   in
-    if environment ? ${key} then [ ] # it stands among the further ones
+    if further ? ${key} then [ ] # it stands among them
     else [ (set key (ofInstance.${key} or (elemAt parts 1))) ]
-      ++ (if key == "PATH" then lib.mapAttrsToList set environment else [ ]);
+      ++ (if key == "PATH" then lib.mapAttrsToList set further else [ ]);
 
   # A list, first match first, which replaceStrings walks at each place of the text.
   swap = pairs: replaceStrings (map (p: elemAt p 0) pairs) (map (p: elemAt p 1) pairs);
@@ -47,14 +47,19 @@ let
     Description = swap [ [ "${shipped.name}:" "${name}:" ] ];
     OnCalendar = _: onCalendar;
   };
-  line = text: let
+  line = further: text: let
     parts = match "([^=#[][^=]*)=(.*)" text;
     key = elemAt parts 0;
     value = elemAt parts 1;
   in
     if parts == null then [ text ]
-    else if key == "Environment" then variable value
+    else if key == "Environment" then variable further value
     else [ "${key}=${(replaced.${key} or units) value}" ];
-  render = file: concatStringsSep "\n" (concatMap line (splitString "\n" (readFile (../systemd + "/${shipped.name}-${file}"))));
+  render = file: let
+    text = readFile (../systemd + "/${shipped.name}-${file}");
+    # The agents' server has no settings of an instance; agents get theirs from the supervisor.
+    further = if lib.hasInfix "\nEnvironment=ORCH_ROOT=" text then environment else { };
+  in
+    concatStringsSep "\n" (concatMap (line further) (splitString "\n" text));
 in
 lib.genAttrs [ "tmux.service" "loops.service" "upgrader.service" "upgrader.timer" ] render
