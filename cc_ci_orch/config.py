@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cc_ci_orch import places, secrets, settings_file, values
+from cc_ci_orch import installed, places, secrets, settings_file, values
 from cc_ci_orch.agents.template import Template
 from cc_ci_orch.core.policy import TUNABLES, Policy
 from cc_ci_orch.errors import ConfigError
@@ -73,6 +73,8 @@ class Config:
     name: str
     socket: Path
     """Of the tmux server that runs, where one is recorded, else of the one to start."""
+    unit_socket: Path | None
+    """Where a systemd unit keeps the server running: we start none. None: we do."""
     boot_id_file: Path
     repo: str | None
     branch: str
@@ -268,10 +270,10 @@ def _config(
     testenv = secrets.read(root / ".testenv")
     in_urls = (s for f in found.values() if not f.setting.kind.quotable and f.value is not None
                for s in secrets.in_url(f.text))  # fmt: skip
-    chosen = value["ORCH_TMUX_SOCKET"]
-    socket = places.socket_path(env, value["ORCH_NAME"], Path(chosen) if chosen else None)
+    socket, external = _socket(env, found, state)
     recorded = places.recorded_socket(state)
-    found["ORCH_TMUX_SOCKET"] = replace(found["ORCH_TMUX_SOCKET"], value=str(socket))
+    if external and recorded != socket and recorded and not places.is_listening(recorded):
+        recorded = None  # nobody starts a server there again
     warnings = list(_unknown(env, found))
     if recorded and recorded != socket:
         warnings.append(f"the tmux server at {recorded} is used until the instance is stopped, "
@@ -281,6 +283,7 @@ def _config(
         state=state,
         name=value["ORCH_NAME"],
         socket=recorded or socket,
+        unit_socket=socket if external else None,
         boot_id_file=Path(value["ORCH_BOOT_ID_FILE"]),
         repo=value["WORK_REPO"],
         branch=value["WORK_BRANCH"],
@@ -304,6 +307,26 @@ def _config(
         warnings=tuple(warnings),
         found=MappingProxyType(found),
     )
+
+
+def _socket(env: Mapping[str, str], found: dict[str, Found], state: Path) -> tuple[Path, bool]:
+    """Where the tmux server is to be, and whether a unit starts it; noted in `found`.
+
+    Where the instance has a unit, that is where every command finds the server, though its
+    own environment doesn't say so.
+    """
+    name, chosen = found["ORCH_NAME"].value, found["ORCH_TMUX_SOCKET"]
+    external = found["ORCH_TMUX_EXTERNAL"]
+    unit = installed.find(name, state)
+    of_unit = unit.settings.get("ORCH_TMUX_SOCKET") if unit else None
+    if unit and of_unit and chosen.value in (None, of_unit):
+        origin = chosen.origin if chosen.value else unit.name
+        chosen = replace(chosen, value=of_unit, origin=origin)
+        external = replace(external, value=True, origin=unit.name)
+    socket = places.socket_path(env, name, Path(chosen.value) if chosen.value else None)
+    found["ORCH_TMUX_SOCKET"] = replace(chosen, value=str(socket))
+    found["ORCH_TMUX_EXTERNAL"] = external
+    return socket, external.value
 
 
 def _unknown(env: Mapping[str, str], found: Iterable[str]) -> Iterable[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +52,18 @@ def recorded_socket(state: Path) -> Path | None:
     return Path(text) if usable else None
 
 
+def is_listening(socket_file: Path) -> bool:
+    """Whether a server takes connections there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(str(socket_file))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
 def prepare_state(state: Path) -> None:
     """Make the state folder and its folders for logs and activity, private to us.
 
@@ -63,18 +76,18 @@ def prepare_state(state: Path) -> None:
             _close_to_others(folder)
 
 
-def prepare_socket_folder(socket: Path) -> None:
+def prepare_socket_folder(path: Path) -> None:
     """Make the folder of a tmux socket, private to us, if it is missing.
 
     ConfigError for one in which another user could put a server of their own. The socket
     itself is made by tmux, for its user only.
     """
     what, hint = "can't use the tmux socket's folder", "set ORCH_TMUX_SOCKET to another place"
-    info = _folder(socket.parent, what, hint)
+    info = _folder(path.parent, what, hint)
     if info.st_mode & 0o022:
-        fix = f"chmod 700 {shlex.quote(str(socket.parent))}"
+        fix = f"chmod 700 {shlex.quote(str(path.parent))}"
         fix = hint if info.st_mode & stat.S_ISVTX else fix  # nobody should close /tmp
-        raise ConfigError(f"{what}: {socket.parent}: others can write to it", fix)
+        raise ConfigError(f"{what}: {path.parent}: others can write to it", fix)
 
 
 def _folder(path: Path, what: str, hint: str) -> os.stat_result:

@@ -107,6 +107,12 @@ SETTINGS: tuple[Setting, ...] = (
         otherwise="$TMUX_TMPDIR/tmux-UID/$ORCH_NAME",
     ),
     Setting(
+        "ORCH_TMUX_EXTERNAL",
+        values.FLAG,
+        "the tmux server is another's to start, such as a systemd unit's: it is waited for",
+        "0",
+    ),
+    Setting(
         "ORCH_ROLES", values.NAMES, "the roles that this instance runs", otherwise="all of them"
     ),
     Setting(

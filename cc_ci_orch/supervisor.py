@@ -2,7 +2,8 @@
 
 Its main thread owns the lock, the signals, readiness and the guardian; the watchdog thread
 polls. SIGTERM and SIGINT end only the supervisor: the agents live on and are taken over by
-the next one. Whoever holds the lock is the supervisor; there can't be two.
+the next one. SIGUSR1 does the same, with an exit status that makes systemd start that one.
+Whoever holds the lock is the supervisor; there can't be two.
 
 The main thread also watches the watchdog: where ticks stop coming, the process ends without
 removing its record, and its guardian (or systemd) brings up the next one.
@@ -34,6 +35,8 @@ waits at most 5 s for tmux and 1 s for a killed process, a few of each at the wo
 
 LATE_AFTER = 20.0
 """Seconds that a tick may be late or last, and systemd is still told that all is well."""
+
+REPLACE = signal.SIGUSR1
 
 LOOK_EVERY = 0.5
 """Seconds between the main thread's looks at the watchdog and the guardian."""
@@ -105,6 +108,7 @@ class Supervisor:
         self._state = state
         self._stopping = threading.Event()
         self._signal = ""
+        self._replaced = False
         self._ending_all = False
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._died = False
@@ -139,8 +143,11 @@ class Supervisor:
     # ------------------------------------------------------------------ the main thread
 
     def run(self) -> int:
-        """Supervise until stopped; 0 if that was meant, 1 if the watchdog failed or hangs."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Supervise until stopped; 0 if that was meant, 1 if the watchdog failed or hangs.
+
+        75 if another one is to take its place.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, REPLACE):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._duties.keep_guardian()
@@ -170,7 +177,7 @@ class Supervisor:
         why = self._signal or "a person stopped the instance"
         self._watchdog.record(Event(Name.SUPERVISOR_STOPPED, why, by="operator"))
         self._duties.end_guardian()
-        return 0
+        return TRY_AGAIN if self._replaced else 0
 
     def _watch(self) -> None:
         try:
@@ -182,6 +189,7 @@ class Supervisor:
             self._stopping.set()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._replaced = number == REPLACE
         self._signal = f"received {signal.Signals(number).name}"
         self._stopping.set()
 

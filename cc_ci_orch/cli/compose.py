@@ -53,7 +53,8 @@ class Instance:
         self.store = Store(config.state)
         self.memory_file = MemoryFile(self.store, self.clock)
         self.lock = Lock(config.state / "lock")
-        self.terminal = Tmux(("-S", str(config.socket)), config.state / "logs" / "tmux.log")
+        log = config.state / "logs" / "tmux.log"
+        self.terminal = Tmux(("-S", str(config.socket)), log, config.unit_socket)
         self.processes = ProcFs()
         self.waiter = RealWaiter(self.processes)
         self.prompts = Prompts(config.root, program_root)
@@ -75,7 +76,8 @@ class Instance:
     def prepare(self, say: Callable[[str], None]) -> None:
         """Make what is missing: folders, the work repository, the roles' clones."""
         places.prepare_state(self.config.state)
-        places.prepare_socket_folder(self.config.socket)
+        if self.config.unit_socket is None:
+            places.prepare_socket_folder(self.config.socket)
         (self.config.state / "prompts").mkdir(mode=0o700, exist_ok=True)
         url = self.repository
         if self.config.repo is None:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cc_ci_orch import places
-from cc_ci_orch.cli import ending, looking, phases, supervising, talk
+from cc_ci_orch import installed, places
+from cc_ci_orch.cli import booting, ending, looking, phases, supervising, talk
 from cc_ci_orch.cli.compose import PACKAGE, Instance, child_env
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.core.model import Memory, Request
 from cc_ci_orch.errors import TRY_AGAIN, OrchError, TryAgain
 from cc_ci_orch.guardian import RECORD
+from cc_ci_orch.installed import Unit
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.run import spawn_daemon
@@ -43,12 +44,15 @@ def start(call: Call) -> int:
     instance.require_programs()
     instance.require_prompts()
     places.prepare_state(call.config.state)
+    unit = None if call.args.foreground else installed.find(call.config.name, call.config.state)
+    if unit is not None:
+        booting.require_running(call, unit)
     with Lock(call.config.state / "start.lock"):
         instance.prepare(call.say)
-        replaced = call.args.takeover and ending.end_supervisor(call)
+        replaced = call.args.takeover and unit is None and ending.end_supervisor(call)
         begin = bool(call.args.roles) or not replaced
         if not call.args.foreground:
-            _start_behind(call, instance, begin=begin)
+            _start_behind(call, instance, unit, begin=begin)
     if call.args.foreground:
         return supervising.run_supervisor(call, instance, begin=begin, guardian=None, guarded=False)
     state = _wait_for_sessions(call)
@@ -58,7 +62,7 @@ def start(call: Call) -> int:
     return 0
 
 
-def _start_behind(call: Call, instance: Instance, *, begin: bool) -> None:
+def _start_behind(call: Call, instance: Instance, unit: Unit | None, *, begin: bool) -> None:
     """Start a supervisor of its own, or ask the one that runs for what it isn't running."""
     try:
         running = talk.query(call.config.state, "status")
@@ -67,6 +71,8 @@ def _start_behind(call: Call, instance: Instance, *, begin: bool) -> None:
     except CannotTell as error:
         raise TryAgain(f"can't start: {call.config.state}: {error}", TAKEOVER) from None
     if running is None:
+        if unit is not None:
+            raise booting.how_to_start(unit)
         if begin and not call.args.takeover:
             memory = instance.memory_file.peek() or Memory()
             phases.choose(call, instance, memory.course)

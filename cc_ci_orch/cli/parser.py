@@ -125,6 +125,10 @@ def _lifecycle(commands: Any) -> None:
     supervise.add_argument("--takeover", action="store_true")
     supervise.add_argument("--guardian", type=int, help=SUPPRESS)
     supervise.set_defaults(run="supervising:supervise", without_config=False)
+    serve = commands.add_parser("serve")  # for a unit
+    serve.add_argument("socket")
+    serve.add_argument("--wait", action="store_true")
+    serve.set_defaults(run="serving:serve", without_config=True)
 
 
 def _looking(commands: Any) -> None:
@@ -235,6 +239,20 @@ def _checking(commands: Any) -> None:
         "doctor",
     )  # fmt: skip
     doctor.add_argument("--json", action="store_true", help="for programs")
+    install = _command(
+        commands, "install", "installing:install",
+        "print or write the systemd units of this instance, with the settings of this shell",
+        "install --print", config=False,
+    )  # fmt: skip
+    what = install.add_mutually_exclusive_group()
+    what.add_argument("--print", action="store_true", help="print them (the default)")
+    what.add_argument("--write", action="store_true", help="write them, as root")
+    what.add_argument("--remove", action="store_true", help="remove them, as root")
+    install.add_argument(
+        "--user", metavar="USER",
+        help="whose the instance is (default: who calls it, also through sudo)",
+    )  # fmt: skip
+    install.add_argument("--timer", action="store_true", help="with the upgrader and its timer")
     _command(
         commands, "config", "checking:show_config",
         "every setting, its value and where it came from; secrets masked",

@@ -1,10 +1,21 @@
-"""sd_notify(3): telling systemd that we are ready, alive, or stopping."""
+"""systemd: telling it that we are ready, alive, or stopping; asking it what it runs."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cc_ci_orch.errors import OrchError
+from cc_ci_orch.shell.ports import CannotTell
+from cc_ci_orch.shell.run import run
+
+RUNNING = Path("/run/systemd/system")
+"""A folder that is there while systemd is the machine's init (sd_booted(3))."""
+
+_UNIT = re.compile(r"[^/]+\.(?:service|scope)")
 
 
 def notify(env: Mapping[str, str], message: str) -> bool:
@@ -31,3 +42,46 @@ def watchdog_seconds(env: Mapping[str, str]) -> float | None:
     usec = env.get("WATCHDOG_USEC", "")
     meant = env.get("WATCHDOG_PID") in (None, str(os.getpid()))
     return int(usec) / 1e6 if usec.isdigit() and int(usec) and meant else None
+
+
+def cgroup(pid: int) -> str:
+    """The path of the process's control group in systemd's hierarchy; "" where it has none."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    paths = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines.splitlines()}
+    return paths.get("name=systemd") or paths.get("") or ""
+
+
+def unit_of(pid: int) -> str:
+    """The innermost unit that the process belongs to, such as `ssh.service`; "" for none."""
+    found = [part for part in cgroup(pid).split("/") if _UNIT.fullmatch(part)]
+    return found[-1] if found else ""
+
+
+def show(unit: str, *properties: str) -> Mapping[str, str]:
+    """Properties of a unit; CannotTell where systemd does not answer."""
+    argv = ("systemctl", "show", f"--property={','.join(properties)}", "--", unit)
+    try:
+        done = run(argv, timeout=10.0)
+    except OrchError as error:
+        raise CannotTell(error.message) from None
+    if done.returncode != 0:
+        raise CannotTell(done.err or f"systemctl ended with {done.returncode}")
+    pairs = (line.partition("=") for line in done.out.splitlines())
+    return {name: value for name, _, value in pairs}
+
+
+def reload() -> None:
+    """Have systemd read its units again; CannotTell where it does not answer."""
+    done = run(("systemctl", "daemon-reload"), timeout=60.0)
+    if done.returncode != 0:
+        raise CannotTell(f"systemctl daemon-reload: {done.err}")
+
+
+def disable(units: Sequence[str]) -> None:
+    """Start them at boot no more; CannotTell where systemd does not answer."""
+    done = run(("systemctl", "disable", "--quiet", "--", *units), timeout=60.0)
+    if done.returncode != 0:
+        raise CannotTell(f"systemctl disable: {done.err}")

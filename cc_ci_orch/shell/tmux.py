@@ -8,6 +8,8 @@
 - How those words are written: `tmux_words.py`.
 - A server of unknown origin (a systemd unit, an older version of this program) is set up
   before anything starts in it; it carries a mark when that is done.
+- Where a unit starts the server, none is started here: it would live and die with whatever
+  called us. One that is missing then is one that is about to come back: "can't tell".
 """
 
 from __future__ import annotations
@@ -15,11 +17,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import select
 import socket
-import stat
 import struct
-import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
@@ -28,14 +27,14 @@ from pathlib import Path
 from signal import Signals
 
 from cc_ci_orch.core.model import ExitStatus
+from cc_ci_orch.shell import tmux_server
 from cc_ci_orch.shell.ports import CannotTell, Launch, Pane, TtyModes
-from cc_ci_orch.shell.run import Done, run, spawn_daemon
+from cc_ci_orch.shell.run import Done, run
 from cc_ci_orch.shell.tmux_words import KEPT, agent_words, pipe_command, word
 
 TIMEOUT = 5.0  # seconds for one tmux command, for a server to come up, and for it to go
 WIDTH, HEIGHT = 120, 40
 
-_REAPER = Path(__file__).with_name("reaper.py")
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _MARK = "@cc_ci_orch 1"
 _UNREADY = "display-message -p unready"
@@ -92,16 +91,22 @@ class Tmux:
     """Implements `Terminal`. `socket_args` are tmux's own: `-L NAME` or `-S PATH`.
 
     Making one starts nothing. What a server that we start complains of goes to `server_log`.
+    `unit`: the socket of a server that somebody else keeps running, if there is one: it is
+    waited for, and used from when nobody listens at the socket of `socket_args` any more.
     Besides CannotTell, a method raises ConfigError where there is no tmux to run.
     """
 
-    def __init__(self, socket_args: Sequence[str], server_log: Path | None = None) -> None:
-        self._argv = ("tmux", "-u", *socket_args, "-f", os.devnull)
-        self._path = _socket_path(*socket_args)
+    def __init__(
+        self,
+        socket_args: Sequence[str],
+        server_log: Path | None = None,
+        unit: Path | None = None,
+    ) -> None:
+        self._use(socket_args)
         self._server_log = server_log
-        names = (*KEPT, "TMUX_TMPDIR")
-        self._env = {name: os.environ[name] for name in names if name in os.environ}
-        self._env.setdefault("PATH", os.defpath)
+        self._unit = unit
+        self._ended = False
+        self._env = tmux_server.environment(os.environ)
         self._buffers = (f"orch-{os.getpid()}-{n}" for n in itertools.count())
 
     # ------------------------------------------------------------------ Terminal
@@ -110,7 +115,10 @@ class Tmux:
         try:
             done = self._ask("list-panes", "-a", "-F", _LIST)
         except _NoServer:
-            return []
+            if self._unit is None or self._ended:
+                return []
+            self._use(("-S", str(self._unit)))
+            raise CannotTell(f"tmux: no server at {self._unit}; its unit brings it back") from None
         if done.returncode != 0 and done.err != "no current target":  # a server without sessions
             raise CannotTell(f"tmux list-panes: {done.err}")
         panes = [_parse_pane(line) for line in done.out.splitlines()]
@@ -195,16 +203,11 @@ class Tmux:
         try:
             found = _expect(self._ask("display-message", "-p", "#{pid} #{socket_path}"), "server")
             pid, _, path = found.out.rstrip("\n").partition(" ")
-            pidfd = _pidfd(int(pid))
-            try:
-                self._ask("kill-server")
-                _wait_for_end(pidfd)
-            finally:
-                if pidfd is not None:
-                    os.close(pidfd)
+            tmux_server.end(int(pid), TIMEOUT)
         except _NoServer as error:
             path = error.args[1]
-        _remove_socket(path)
+        self._ended = True
+        tmux_server.remove_socket(path)
 
     def server_pid(self) -> int | None:
         try:
@@ -224,6 +227,10 @@ class Tmux:
         return int(_UCRED.unpack(peer)[0])
 
     # ------------------------------------------------------------------ the server
+
+    def _use(self, socket_args: Sequence[str]) -> None:
+        self._argv = tmux_server.client(socket_args)
+        self._path = _socket_path(*socket_args)
 
     def _ask(self, *argv: str, stdin: bytes = b"") -> Done:
         done = run([*self._argv, *argv], timeout=TIMEOUT, stdin=stdin, env=self._env, cwd=Path("/"))
@@ -260,8 +267,9 @@ class Tmux:
 
     def _start_server(self) -> None:
         """Start one and wait until one answers, this one or that of another starter."""
-        argv = [sys.executable, "-I", "-S", str(_REAPER), *self._argv, "-D"]
-        spawn_daemon(argv, env=self._env, cwd=Path("/"), log_path=self._server_log)
+        if self._unit is not None:
+            raise CannotTell(f"tmux: no server at {self._path}; its unit starts it")
+        tmux_server.start(self._argv, self._env, self._server_log)
         deadline = time.monotonic() + TIMEOUT
         while self.server_pid() is None:
             if time.monotonic() > deadline:
@@ -366,21 +374,3 @@ def _socket_path(option: str, value: str) -> str:
         return value
     base = os.environ.get("TMUX_TMPDIR") or "/tmp"
     return os.path.join(base, f"tmux-{os.getuid()}", value)
-
-
-def _pidfd(pid: int) -> int | None:
-    try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-
-
-def _wait_for_end(pidfd: int | None) -> None:
-    if pidfd is not None and not select.select([pidfd], [], [], TIMEOUT)[0]:
-        raise CannotTell(f"tmux kill-server: the server still runs after {TIMEOUT:g} s")
-
-
-def _remove_socket(path: str) -> None:
-    with suppress(OSError):  # gone, or not ours to remove
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
