@@ -121,6 +121,8 @@ def _command(value: str, place: Place) -> str:
     program, *words = value.removeprefix("-").split()
     program = place.program + program.removeprefix(PROGRAM)
     words = [place.tmux_socket if word == f"/run/{NAME}-tmux/socket" else word for word in words]
+    if set(program) & set("'\"\\"):  # systemd takes no program with these in its name
+        program, words = "/usr/bin/env", [program, *words]
     return minus + " ".join([_word(program), *(_word(w).replace("$", "$$") for w in words)])
 
 

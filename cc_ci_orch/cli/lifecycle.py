@@ -39,16 +39,18 @@ SESSIONS_UP = 30.0
 def start(call: Call) -> int:
     """Start whatever isn't running, and show it."""
     talk.check_roles(call, call.args.roles)
-    instance = Instance(call.config, call.program_root)
-    instance.require_plan()
-    instance.require_programs()
-    instance.require_prompts()
-    places.prepare_state(call.config.state)
     unit = None if call.args.foreground else installed.find(call.config.name, call.config.state)
     if unit is not None:
         booting.require_running(call, unit)
+    instance = Instance(call.config, call.program_root)
+    if unit is None:
+        instance.require_plan()
+        instance.require_programs()
+        instance.require_prompts()
+    places.prepare_state(call.config.state)
     with Lock(call.config.state / "start.lock"):
-        instance.prepare(call.say)
+        if unit is None:  # what its supervisor needs, its own start has made
+            instance.prepare(call.say)
         replaced = call.args.takeover and unit is None and ending.end_supervisor(call)
         begin = bool(call.args.roles) or not replaced
         if not call.args.foreground:

@@ -44,20 +44,21 @@ def watchdog_seconds(env: Mapping[str, str]) -> float | None:
     return int(usec) / 1e6 if usec.isdigit() and int(usec) and meant else None
 
 
-def cgroup(pid: int) -> str:
-    """The path of the process's control group in systemd's hierarchy; "" where it has none."""
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    paths = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines.splitlines()}
-    return paths.get("name=systemd") or paths.get("") or ""
-
-
 def unit_of(pid: int) -> str:
     """The innermost unit that the process belongs to, such as `ssh.service`; "" for none."""
-    found = [part for part in cgroup(pid).split("/") if _UNIT.fullmatch(part)]
-    return found[-1] if found else ""
+    units = [part for part in cgroup(pid).split("/") if _UNIT.fullmatch(part)]
+    return units[-1] if units else ""
+
+
+def cgroup(pid: int) -> str:
+    """The path of the process's control group in the hierarchy in which systemd keeps units."""
+    try:
+        text = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    paths = [line.split(":", 2) for line in text.splitlines()]
+    own = [path for _, controllers, path in paths if controllers in ("", "name=systemd")]
+    return next((path for path in own if _UNIT.search(path)), "")
 
 
 def show(unit: str, *properties: str) -> Mapping[str, str]:
