@@ -124,7 +124,8 @@ def account(status: Status | None, hooks: Hooks, trail: Trail) -> Account | None
         case Failure.CREDIT:
             return Account(Doing.BLOCKED, f"{NEEDED}: it has no credit ({text})", recheck=True)
         case Failure.TOO_LONG:
-            return Account(Doing.BLOCKED, f"{NEEDED}: its conversation is too long ({text})")
+            spent = trail.worked > 0  # one that never worked shows that a fresh one won't, either
+            return Account(Doing.BLOCKED, f"its conversation is too long ({text})", spent=spent)
         case _:
             return Account(Doing.IDLE, f"its last turn ended with an error: {text}")
 

@@ -135,7 +135,7 @@ def _error(record: Mapping[str, Any]) -> ApiError:
         stated = float(until) if isinstance(until, int | float) else limit_end(text, at)
         return ApiError(Failure.LIMIT, text, at, stated)
     if error == "rate_limit" or status == 429:
-        return ApiError(Failure.LIMIT, text, at, limit_end(text, at) or at + RATE_PAUSE)
+        return ApiError(Failure.LIMIT, text, at, limit_end(text, at))
     if error == "authentication_failed" or status in (401, 403):
         return ApiError(Failure.LOGIN, text, at)
     if error == "billing_error":
@@ -143,11 +143,6 @@ def _error(record: Mapping[str, Any]) -> ApiError:
     if text.startswith("Prompt is too long"):
         return ApiError(Failure.TOO_LONG, text, at)
     return ApiError(Failure.OTHER, text, at)
-
-
-RATE_PAUSE = 300.0
-"""Seconds after which a rejected request is tried again, where no end of the limit is stated:
-an API key's limits are counted by the minute."""
 
 
 def _quota(record: Mapping[str, Any]) -> Mapping[str, Any]:

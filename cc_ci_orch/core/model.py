@@ -101,6 +101,8 @@ class Account:
     tool_open: bool = False
     queues: bool = False  # takes a typed prompt while busy
     recheck: bool = False  # blocked, but at its prompt: whether it works again shows a prompt
+    again: bool = False  # with `recheck`: what was missing may be there now, so see at once
+    spent: bool = False  # blocked for good: its conversation can't go on, a fresh one could
     timed_out: bool = False  # it retries after a timeout: a hang goes on, only under another name
 
 

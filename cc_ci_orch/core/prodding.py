@@ -2,7 +2,8 @@
 
 Idle on its turn: a nudge, at intervals that double from `idle_nudge_after` up to
 `waiting_nudge_after`; from then on a person is told, too. Off its turn: a reminder after
-long. A usage limit is slept out; a client that doesn't go on by itself then is nudged.
+long. A usage limit is slept out; a client that doesn't go on by itself then is nudged. One
+without a stated end is tried like an idle one, at intervals that double up to `cooldown`.
 """
 
 from __future__ import annotations
@@ -46,8 +47,10 @@ def limited(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step
     """Limited until a stated time, or one that isn't known: then see whether it is over."""
     mem = result.mem
     until = view.account.until if view.account is not None else None
-    wait = at.policy.cooldown if until is None else until - at.wall + LIMIT_SLACK
-    due = mem.since + wait if until is None else at.now + wait
+    if until is None:
+        return _limited_somehow(view, result, spec, at)
+    wait = until - at.wall + LIMIT_SLACK
+    due = at.now + wait
     if mem.nudged_at is not None and mem.nudged_at >= mem.since:
         due = max(due, mem.nudged_at + at.policy.cooldown)
     if at.now >= due:
@@ -59,12 +62,26 @@ def limited(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step
     return result
 
 
+def _limited_somehow(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
+    mem = result.mem
+    wait = min(at.policy.idle_nudge_after * 2.0**mem.idle_nudges, at.policy.cooldown)
+    due = max(mem.since, mem.nudged_at or 0.0) + wait
+    if at.now < due:
+        return result.plan("see whether the limit is over", due)
+    result = _nudge(view, result, PromptKind.IDLE, spec, at)
+    if wait < at.policy.cooldown:
+        return result
+    return _tell_limited(result, spec, f"nudged {result.mem.idle_nudges} times: {mem.reason}")
+
+
 def blocked(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
     """A login or credit that a person was told of: now and then, see whether it works again."""
     mem = result.mem
     if view.account is None or not view.account.recheck:
         return result
     due = max(mem.since, mem.nudged_at or 0.0, mem.quiet_from) + at.policy.cooldown
+    if view.account.again and (mem.nudged_at or 0.0) < mem.since:
+        due = at.now
     if at.now < due:
         return result.plan("see whether it works again", due)
     return _nudge(view, result, PromptKind.IDLE, spec, at)

@@ -180,6 +180,8 @@ def _by_liveness(view: SessionView, result: Step, spec: RoleSpec, at: Moment) ->
             return prodding.idle(view, result, spec, at)
         case Liveness.LIMITED:
             return prodding.limited(view, result, spec, at)
+        case Liveness.BLOCKED if view.account is not None and view.account.spent:
+            return _renew(view, result, spec, at)
         case Liveness.BLOCKED:
             return prodding.blocked(view, result, spec, at)
         case Liveness.WORKING | Liveness.STARTING if result.mem.on_turn or spec.traits.has_account:
@@ -236,6 +238,18 @@ RUNG_WORDS = {
     Rung.RENEWED: "replace its process and its conversation",
     Rung.GAVE_UP: "give up for a while",
 }
+
+
+def _renew(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
+    """Its conversation can't go on. A person has been told, and has a while to rescue it."""
+    mem = result.mem
+    due = mem.since + at.policy.heal_after
+    if mem.rung is Rung.GAVE_UP:
+        due = max(due, mem.rung_at + at.policy.cooldown)
+    if at.now < due:
+        return result.plan(RUNG_WORDS[Rung.RENEWED], due)
+    result = replace(result, mem=replace(mem, rung_at=at.now))
+    return _heal(view, result, Rung.RENEWED, spec, at)
 
 
 def _heal(view: SessionView, result: Step, rung: Rung, spec: RoleSpec, at: Moment) -> Step:

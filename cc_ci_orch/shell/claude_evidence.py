@@ -13,6 +13,7 @@ from pathlib import Path
 from cc_ci_orch.agents import claude_screen
 from cc_ci_orch.agents.claude_account import (
     Hooks,
+    Status,
     account,
     follow_hook,
     settings,
@@ -22,7 +23,7 @@ from cc_ci_orch.agents.claude_account import (
 from cc_ci_orch.agents.claude_screen import Dialog
 from cc_ci_orch.agents.claude_transcript import Trail, follow
 from cc_ci_orch.core import liveness
-from cc_ci_orch.core.model import Doing, Liveness, ProcessId, RoleMemory, SessionView
+from cc_ci_orch.core.model import Account, Doing, Liveness, ProcessId, RoleMemory, SessionView
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.shell.claude_home import ClaudeHome
 from cc_ci_orch.shell.growing import GrowingFile
@@ -119,11 +120,17 @@ class ClaudeEvidence:
             signals[liveness.TOKENS] = self._tokens
         return replace(
             view,
-            account=account(status, self._hooks, self._trail),
+            account=self._account(status),
             signals={**view.signals, **signals},
             submissions=self._trail.prompts if known else self._hooks.prompts,
             conversation=status.conversation if status else None,
         )
+
+    def _account(self, status: Status | None) -> Account | None:
+        told, error = account(status, self._hooks, self._trail), self._trail.error
+        if told is not None and told.recheck and error is not None:
+            return replace(told, again=self._home.login_changed() > error.at)
+        return told
 
     def _read_hooks(self) -> None:
         lines = self._hooks_file.news()

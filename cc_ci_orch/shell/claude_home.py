@@ -48,6 +48,13 @@ class ClaudeHome:
                 if status and process and status.started in (0, process.start_ticks):
                     yield status, process
 
+    def login_changed(self) -> float:
+        """When somebody last logged in or out, by the wall clock; 0 where nobody ever has."""
+        try:
+            return (self.folder / ".credentials.json").stat().st_mtime
+        except OSError:
+            return 0.0
+
     def transcript(self, workdir: Path, conversation: str) -> Path:
         """Where the record of a conversation is, or is going to be."""
         projects = self.folder / "projects"

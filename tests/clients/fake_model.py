@@ -6,6 +6,8 @@ What it does stands in FOLDER/behaviour, one line, read anew for each request:
 
     ok [TEXT]              a short answer
     tool COMMAND           asks for Bash(COMMAND); once it has the result, it answers
+    call TOOL JSON         asks for that tool with that input; once it has the result, it answers
+    delegate SECONDS [GAP] gives a subagent something to do, which answers one word each GAP
     slow SECONDS [GAP]     one word each GAP (1) seconds
     silent SECONDS         a message begins, then nothing
     ping SECONDS           a message begins, then only pings
@@ -30,6 +32,8 @@ from typing import Any
 Json = Mapping[str, Any]
 
 USAGE = {"input_tokens": 1000, "output_tokens": 5}
+
+TASK = "Do the part that was delegated."
 
 ERRORS = {
     "429": (429, "rate_limit_error", "This request would exceed your account's rate limit."),
@@ -129,7 +133,16 @@ class Handler(BaseHTTPRequestHandler):
         done = any(isinstance(b, dict) and b.get("type") == "tool_result" for b in blocks)
         if kind == "tool" and not done:
             call = {"command": rest, "description": "Fake tool call"}
-            self._send(body, self._tool(call), "tool_use")
+            self._send(body, self._tool("Bash", call), "tool_use")
+        elif kind == "delegate" and TASK in json.dumps((body.get("messages") or [{}])[0]):
+            seconds, gap = (*map(float, rest.split()), 1.0)[:2]
+            self._send(body, self._text("slow", seconds, gap), "end_turn")
+        elif kind == "delegate" and not done:
+            agent = {"description": "a part", "prompt": TASK, "subagent_type": "general-purpose"}
+            self._send(body, self._tool("Agent", agent), "tool_use")
+        elif kind == "call" and not done:
+            tool, _, text = rest.partition(" ")
+            self._send(body, self._tool(tool, json.loads(text)), "tool_use")
         elif kind in ("slow", "silent", "ping"):
             seconds, gap = (*map(float, rest.split()), 1.0)[:2]
             self._send(body, self._text(kind, seconds, gap), "end_turn")
@@ -137,9 +150,9 @@ class Handler(BaseHTTPRequestHandler):
             text = rest if kind == "ok" and rest else "Fake answer."
             self._send(body, self._text("ok", 0, 0, text), "end_turn")
 
-    def _tool(self, call: Json) -> Iterable[Json]:
+    def _tool(self, tool: str, call: Json) -> Iterable[Json]:
         name = f"toolu_fake{time.monotonic_ns()}"
-        block = {"type": "tool_use", "id": name, "name": "Bash", "input": {}}
+        block = {"type": "tool_use", "id": name, "name": tool, "input": {}}
         yield {"type": "content_block_start", "index": 0, "content_block": block}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(call)}
         yield {"type": "content_block_delta", "index": 0, "delta": delta}

@@ -48,6 +48,20 @@ def test_a_client_that_has_not_taken_its_first_prompt_yet_is_starting_not_idle()
     assert story.mem().liveness is Liveness.IDLE
 
 
+def test_a_login_that_was_mended_is_tried_at_once_and_only_once() -> None:
+    """What the client needs may be there now. If it isn't, the next try has time."""
+    story = started()
+    story.agent().account = LOGIN
+    story.wait(600)
+    assert story.actions(Type) == []
+    story.agent().works = False
+    story.agent().account = replace(LOGIN, again=True)
+    story.wait(300)
+    assert len(story.actions(Type)) == 1
+    story.wait(1800)
+    assert len(story.actions(Type)) == 2
+
+
 def test_a_known_dialog_is_answered_key_by_key() -> None:
     """As the screen asks for it; nothing is typed meanwhile."""
     story = started()

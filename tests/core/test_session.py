@@ -430,17 +430,51 @@ def test_a_stated_limit_is_slept_out_and_then_looked_at() -> None:
     assert "session.recovered" in story.events()
 
 
-def test_a_limit_without_a_time_is_looked_at_again_after_a_cooldown() -> None:
-    """Estimated and re-checked, without a notification at its begin."""
+def test_a_limit_without_a_time_is_tried_soon_and_then_ever_later() -> None:
+    """Estimated and re-checked; a person is told when it has lasted long."""
     story = Story(client())
     story.agent().works = False
     story.agent().submissions = 0
     story.agent().account = Account(Doing.LIMITED, "a limit")
     story.ask("start", everything=True)
-    story.wait(1790)
-    assert (kinds(story), story.actions(Notify)) == ([], [])
-    story.wait(30)
-    assert kinds(story) == ["nudge"]
+    story.wait(1900)
+    gaps = [b - a for a, b in pairwise([1000.0, *story.times(Type)])]
+    assert gaps == pytest.approx([60, 120, 240, 480, 960], abs=25)
+    assert story.actions(Notify) == []
+    story.wait(1800)
+    assert [n.cause for n in story.actions(Notify)] == ["limited:builder"]
+    assert kinds(story) == ["nudge"] * 6
+
+
+def test_a_conversation_that_cant_go_on_is_replaced_after_a_while() -> None:
+    """A person was told once and may rescue it; then a fresh one gets the hand-over text."""
+    story = Story(client()).started()
+    before = story.mem().conversation
+    spent = Account(Doing.BLOCKED, "its conversation is too long", spent=True)
+    story.agent().account = spent
+    story.wait(290)
+    assert [n.cause for n in story.actions(Notify)] == ["blocked:builder"]
+    assert story.actions(Type, Press, *WAYS_OUT) == []
+    story.wait(20)
+    start = story.actions(StartSession)[-1]
+    assert (start.resume, start.prompt.kind) == (False, PromptKind.HANDOVER)
+    assert start.conversation != before
+    assert story.event(Name.SESSION_HEALED).evidence["lost_conversation"] == before
+    assert story.mem().rung is Rung.NONE
+
+
+def test_conversations_that_cant_go_on_one_after_the_other_are_a_crash_loop() -> None:
+    story = Story(client(), heal_after=1.0, max_restarts=2).started()
+    story.agent().account = Account(Doing.BLOCKED, "its conversation is too long", spent=True)
+    for _ in range(40):
+        story.agent().account = Account(Doing.BLOCKED, "its conversation is too long", spent=True)
+        story.wait(10)
+    assert len(story.actions(StartSession)) == 2
+    assert "session.gave_up" in story.events()
+    for _ in range(200):
+        story.agent().account = Account(Doing.BLOCKED, "its conversation is too long", spent=True)
+        story.wait(10)
+    assert len(story.actions(StartSession)) == 3
 
 
 def test_a_blocked_agent_is_left_alone_and_a_person_is_told_once() -> None:
