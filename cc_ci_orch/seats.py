@@ -10,7 +10,7 @@ from cc_ci_orch.agents.base import Backend, Job
 from cc_ci_orch.agents.environment import agent_env
 from cc_ci_orch.config import Config, Role
 from cc_ci_orch.core.model import RoleSpec
-from cc_ci_orch.shell.ports import Launch
+from cc_ci_orch.shell.ports import Launch, Opening
 
 
 @dataclass(frozen=True)
@@ -60,25 +60,30 @@ class Seat:
             model=self.role.model,
             has_turn=self.role.has_turn,
             types_first=self.backend.types_first,
+            types_resumed=self.backend.types_resumed,
+            own_ids=self.backend.own_ids,
         )
 
     def launch(
-        self, *, conversation: str, resume: bool, prompt: str, prompt_file: Path, phase: str
+        self, opening: Opening, *, resume: bool, prompt: str, prompt_file: Path, phase: str
     ) -> Launch:
         """The process to run in the session."""
         job = Job(
             role=self.role.name,
             session=self.session,
-            conversation=conversation,
+            conversation=opening.conversation,
             resume=resume,
             prompt=prompt,
             prompt_file=str(prompt_file),
             phase=phase,
             workdir=str(self.workdir),
             model=self.role.model,
+            port=opening.port,
         )
-        env = agent_env(self.config, self.role.name, phase=phase, conversation=conversation)
-        return Launch(self.session, self.backend.argv(job), env, self.workdir, self.log)
+        env = agent_env(self.config, self.role.name, phase=phase, conversation=opening.conversation)
+        return Launch(
+            self.session, self.backend.argv(job), {**env, **opening.env}, self.workdir, self.log
+        )
 
 
 def seats(config: Config) -> tuple[Seat, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cc_ci_orch.core.model import RoleMemory, SessionView
-from cc_ci_orch.shell.ports import Launch
+from cc_ci_orch.shell.ports import Launch, Opening
 from tests.scripts import Agent
 
 
@@ -35,8 +35,11 @@ class FakeWitness:
     def see(self, view: SessionView, raw: str, now: float) -> SessionView:
         return view
 
-    def before_start(self, conversation: str) -> None:
-        return
+    def before_start(self, conversation: str) -> Opening:
+        return Opening(conversation)
+
+    def submit(self, text: str) -> bool:
+        return False
 
     def refuses(self, raw: str) -> str:
         return ""

@@ -26,6 +26,8 @@ class Job:
     phase: str
     workdir: str
     model: str | None
+    port: int = 0
+    """Where its API is to be; 0: nowhere."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class Backend(Protocol):
     @property
     def types_first(self) -> bool:
         """Its first prompt can't stand on the command line and is typed."""
+
+    @property
+    def types_resumed(self) -> bool:
+        """The first prompt of a resumed conversation can't stand there either."""
+
+    @property
+    def own_ids(self) -> str:
+        """How the ids begin that it gives its conversations; empty where we choose them."""
 
     @property
     def exit(self) -> ExitBySignal | ExitByWords:

@@ -25,6 +25,8 @@ class Claude:
         default=Traits(log_is_progress=False, has_account=True, cpu_always=False)
     )
     types_first: bool = False
+    types_resumed: bool = False
+    own_ids: str = ""
     exit: ExitBySignal | ExitByWords = field(default=ExitByWords("/exit"))
 
     def program(self) -> str:

@@ -18,13 +18,18 @@ def claude_folder(config: Config) -> Path:
     return config.state / "claude"
 
 
+def opencode_file(config: Config, role: str) -> Path:
+    """Where the port and the password of the role's opencode stand."""
+    return config.state / "opencode" / f"{role}.json"
+
+
 def backend(name: str, config: Config) -> Backend:
     """The backend of that name; ConfigError where it lacks a setting."""
     match name:
         case "claude":
             return Claude(config.claude_bin, str(claude_folder(config)))
         case "opencode":
-            return OpenCode(config.opencode_bin)
+            return OpenCode(config.opencode_bin, config.opencode_url)
         case "command" if config.loop_command is not None:
             return Command(config.loop_command, config.loop_command_resume)
         case "demo":

@@ -13,10 +13,10 @@ from cc_ci_orch.cli.witnesses import telling_folders, witnesses
 from cc_ci_orch.config import Config
 from cc_ci_orch.core import briefing
 from cc_ci_orch.core.actions import Notify, Reply
+from cc_ci_orch.core.decide import UNKNOWN_BOOT
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Course, Memory, Prompt, PromptKind, Trouble
 from cc_ci_orch.core.phases import PhaseSpec
-from cc_ci_orch.core.times import UNKNOWN_BOOT
 from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
@@ -142,9 +142,8 @@ class Instance:
             phases=self.phases,
             identity=self.config.identity,
             news=lambda: self.scout.latest() if self.scout else None,
-            witnesses=witnesses(self.config, self.seats, self.processes, self.store),
+            witnesses=witnesses(self.config, self.seats, self.processes, self.store, self.clock),
             screens=self.terminal.screens,
-            unread=self.terminal.unread,
         )
 
     def watchdog(

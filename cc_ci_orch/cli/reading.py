@@ -13,7 +13,6 @@ from cc_ci_orch import readable
 from cc_ci_orch.cli import conversation, talk
 from cc_ci_orch.cli.loops import Call, one_line
 from cc_ci_orch.errors import OrchError
-from cc_ci_orch.shell.following import Followed
 from cc_ci_orch.shell.records import EVENTS
 from cc_ci_orch.shell.store import Store
 
@@ -25,9 +24,9 @@ def logs(call: Call) -> int:
     """What a session printed."""
     role = call.args.role
     talk.check_roles(call, [role], also=talk.OWN_ROLES)
-    record = None if call.args.raw else conversation.record_of(call, role)
-    if record is not None:
-        return conversation.show(call, record)
+    talk_of = None if call.args.raw else conversation.of(call, role)
+    if talk_of is not None:
+        return talk_of()
     name = role if role == "watchdog" else f"{call.config.name}-{role}"
     path = call.config.state / "logs" / f"{name}.log"
     if not path.exists():
@@ -91,29 +90,34 @@ def events(call: Call) -> int:
     """The event log."""
     if call.args.role is not None:
         talk.check_roles(call, [call.args.role], also=talk.OWN_ROLES)
-    state = call.config.state
-    log = Followed(lambda: Store(state).parts(EVENTS) if state.is_dir() else [])
-    for line in _recorded(log.before(), call.args.role, call.args.n):
+    path = call.config.state / EVENTS
+    for line in _recorded(call.config.state, call.args.role, call.args.n):
         call.out(_event_text(line, call.args.json))
-    rest = b""
-    while call.args.f:
-        *whole, rest = (rest + log.news()).split(b"\n")
-        for raw in whole:
-            line = raw.decode("utf-8", "replace")
-            if _matches(line, call.args.role):
-                call.out(_event_text(line, call.args.json))
-        time.sleep(FOLLOW_EVERY)
-    log.close()
+    if call.args.f:
+        rest = b""
+        for chunk in _growth_from_start(path):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for raw in whole:
+                line = raw.decode("utf-8", "replace")
+                if _matches(line, call.args.role):
+                    call.out(_event_text(line, call.args.json))
     return 0
 
 
-def _recorded(parts: Iterator[bytes], role: str | None, count: int) -> list[str]:
+def _recorded(state: Path, role: str | None, count: int) -> list[str]:
     """The last events, from as many of the rotated files as that takes."""
+    parts = Store(state).parts(EVENTS) if state.is_dir() else []
     kept: list[str] = []
-    while len(kept) < count and (part := next(parts, None)) is not None:
-        lines = part.decode("utf-8", "replace").split("\n")
+    while parts and len(kept) < count:
+        lines = parts.pop().read_text(encoding="utf-8", errors="replace").split("\n")
         kept = [line for line in lines if _matches(line, role)] + kept
     return kept[len(kept) - min(count, len(kept)) :]
+
+
+def _growth_from_start(path: Path) -> Iterator[bytes]:
+    while not path.exists():
+        time.sleep(FOLLOW_EVERY)
+    yield from _growth(path)
 
 
 def _matches(line: str, role: str | None) -> bool:

@@ -43,9 +43,11 @@ def ask(call: Call, request: Request, timeout: float = ANSWER) -> Mapping[str, A
     """
     if query(call.config.state, "alive") is None:
         return None
-    by = time.monotonic() + timeout
-    request = replace(request, id=0, by=by if request.kind == "nudge" else None)
-    message = {"do": "request", "request": encode(request), "by": by}
+    message = {
+        "do": "request",
+        "request": encode(replace(request, id=0)),
+        "by": time.monotonic() + timeout,
+    }
     return control.call(call.config.state, message, timeout)
 
 

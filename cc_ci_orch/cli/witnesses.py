@@ -6,21 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cc_ci_orch.agents.environment import agent_env
-from cc_ci_orch.agents.registry import claude_folder
+from cc_ci_orch.agents.registry import claude_folder, opencode_file
 from cc_ci_orch.config import Config
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.claude_evidence import ClaudeEvidence
 from cc_ci_orch.shell.claude_home import ClaudeHome
-from cc_ci_orch.shell.ports import Files, Processes, Witness
+from cc_ci_orch.shell.opencode_evidence import OpencodeEvidence
+from cc_ci_orch.shell.ports import Clock, Files, Processes, Witness
 
 
 def witnesses(
-    config: Config, seats: Sequence[Seat], processes: Processes, files: Files
+    config: Config, seats: Sequence[Seat], processes: Processes, files: Files, clock: Clock
 ) -> Mapping[str, Witness]:
-    """One for each seat whose backend is `claude`, by the role's name."""
+    """One for each seat whose backend has one, by the role's name."""
     mine = [seat for seat in seats if seat.backend.name == "claude"]
     folders = tuple(seat.workdir for seat in mine)
-    return {
+    found: dict[str, Witness] = {
+        seat.name: opencode(config, seat, processes, files, clock)
+        for seat in seats
+        if seat.backend.name == "opencode"
+    }
+    return found | {
         seat.name: ClaudeEvidence(
             seat.workdir,
             claude_folder(config) / f"{seat.name}.json",
@@ -41,6 +47,24 @@ def telling_folders(
     mine = [seat.name for seat in seats if seat.backend.name == "claude"]
     homes = [claude_home(config, name, processes, files).sessions for name in mine]
     return (claude_folder(config), *homes) if mine else ()
+
+
+def opencode(
+    config: Config, seat: Seat, processes: Processes, files: Files, clock: Clock
+) -> OpencodeEvidence:
+    """What tells of one seat with opencode."""
+    return OpencodeEvidence(
+        seat.workdir,
+        opencode_file(config, seat.name),
+        seat.session,
+        seat.role.model,
+        config.opencode_url,
+        agent_env(config, seat.name, phase=None, conversation=""),
+        processes,
+        files,
+        clock,
+        config.policy,
+    )
 
 
 def claude_home(config: Config, role: str, processes: Processes, files: Files) -> ClaudeHome:

@@ -85,13 +85,13 @@ def take_in(view: SessionView, mem: RoleMemory, spec: RoleSpec, now: float) -> R
         mem = replace(mem, submissions=view.submissions)
     if view.conversation not in (None, mem.conversation):
         mem = replace(mem, conversation=view.conversation)
-    if view.account is not None and view.account.doing not in _MAYBE_HUNG:
+    at_rest = view.account is not None and view.account.doing not in _MAYBE_HUNG
+    if at_rest or view.not_ready:
         mem = replace(mem, rest_at=now)
     mem = _take_signals(view, mem, spec, now, moved)
     mem = _take_log(view, mem, spec, now, moved)
     mem = _take_cpu(view, mem, spec, now, moved)
     mem = _take_retry(view.account, mem, now, moved)
-    mem = replace(mem, typed=False) if mem.typed else mem
     if COMMITS in moved:
         mem = replace(mem, idle_nudges=0, quiet_from=now)
     if moved:
@@ -113,7 +113,7 @@ def _take_signals(
         if name not in mem.marks or mem.marks[name].value != value
     }
     for name in changed:
-        if name == "window" and (view.log_counts or mem.typed or now <= mem.echo_until):
+        if name == "window" and (view.log_counts or now < mem.echo_until):
             continue  # the log tells more; or it is an echo
         if name in mem.marks:
             moved.append(name)
@@ -135,11 +135,11 @@ def _take_log(
     if old is None:  # what stands in it may be of the process before
         return replace(mem, log=new)
     grown = new.size - old.size
-    allowed = mem.echo if now <= mem.echo_until else 0
-    echoed = max(grown, 0) if mem.typed else min(max(grown, 0), allowed)
+    allowed = mem.echo if now < mem.echo_until else 0
+    echoed = min(max(grown, 0), allowed)
     if spec.traits.log_is_progress and (grown > echoed or grown == 0):
         moved.append("log")
-    return replace(mem, log=new, log_at=now, echo=max(0, allowed - echoed))
+    return replace(mem, log=new, log_at=now, echo=allowed - echoed)
 
 
 def _take_cpu(
@@ -235,6 +235,8 @@ def _judge_by_account(view: SessionView, mem: RoleMemory, policy: Policy, now: f
             return _judge_retrying(mem, policy, now, account)
         case Doing.IDLE if view.submissions == 0 and now - mem.started_at < FIRST_PROMPT:
             return Judgement(Liveness.STARTING, "its first prompt is on its way")
+        case Doing.IDLE if view.account is None and view.unreadable:
+            return _unreadable(view)
         case Doing.IDLE if mem.on_turn:
             return Judgement(Liveness.IDLE, f"{account.why}, and it is its turn")
         case Doing.IDLE:
@@ -254,7 +256,8 @@ def _judge_busy(
         )
     if quiet < policy.stall_after or not view.signals:
         return Judgement(Liveness.WORKING, account.why)
-    if account.tool_open and view.children != 0 and quiet < policy.tool_max:
+    lives = view.children != 0 or account.elsewhere
+    if account.tool_open and lives and quiet < policy.tool_max:
         return Judgement(Liveness.WORKING, f"a tool has been running for {span(quiet)}")
     if view.unreadable:
         return _unreadable(view)

@@ -99,6 +99,7 @@ class Account:
     why: str
     until: float | None = None  # wall clock, for a limit that states its end
     tool_open: bool = False
+    elsewhere: bool = False  # its tools run where their processes can't be seen
     queues: bool = False  # takes a typed prompt while busy
     recheck: bool = False  # blocked, but at its prompt: whether it works again shows a prompt
     again: bool = False  # with `recheck`: what was missing may be there now, so see at once
@@ -116,9 +117,6 @@ class Traits:
     """It tells busy from idle. Without that, silence on its turn is the stall."""
     cpu_always: bool
     """CPU of its descendants is progress at any time, not only while a tool call is open."""
-    can_lose: bool = True
-    """A conversation may turn out not to be resumable. False where the same command line serves
-    a new conversation and a resumed one."""
     interrupt: tuple[str, ...] = ("Escape",)
     """The keys that cancel its turn, pressed one after the other with a pause between."""
 
@@ -135,6 +133,11 @@ class RoleSpec:
     """False for the extra roles of orch.toml: always treated like a role on its turn."""
     types_first: bool = False
     """The first prompt can't stand on the command line and is typed after the start."""
+    types_resumed: bool = False
+    """Nor can that of a resumed conversation."""
+    own_ids: str = ""
+    """How the ids begin that the client gives its conversations itself. One that doesn't begin
+    so was never learnt, and can't be resumed."""
     resumable: bool = True
 
 
@@ -170,12 +173,14 @@ class SessionView:
     in_mode: bool = False
     submissions: int | None = None
     """Prompts that the client is known to have accepted, where it tells; grows with each."""
-    unread: int | None = None
-    """Bytes of what was typed that stand, Enter and all, in its terminal; None: not looked at."""
     answer: str | None = None
     """The key that leads a known dialog, which it shows now, to the answer that we want."""
     conversation: str | None = None
     """The conversation that it has, where it tells: a client may choose the id itself."""
+    not_ready: bool = False
+    """It still starts: it can't work yet, and takes no prompt. That passes by itself."""
+    submitting: bool = False
+    """A prompt was handed to it in its own way, and what became of that is still to be said."""
     lost: bool = False
     """The ended process said that it has no such conversation."""
 
@@ -192,8 +197,6 @@ class Request:
     grace: float = 10.0
     phase: str = ""
     """start: the phase to begin at. phase: the one that `text` (set, defer) is about."""
-    by: float | None = None
-    """nudge: who asked waits until then (mono). What is not typed by then is dropped."""
     everything: bool = False
     """stop: the whole instance. start: nothing of the instance ran before."""
 
@@ -307,8 +310,6 @@ class Typing:
     why: str
     by: str = "watchdog"
     request: int | None = None
-    until: float | None = None
-    """It is not typed after this time (mono)."""
     handoffs: tuple[str, ...] = ()
     """Names of the hand-offs in it; out of the inbox once it is proved."""
     given: bool = False
@@ -319,8 +320,6 @@ class Typing:
     """The first prompt of a process: part of its start, not an event of its own."""
     sent_at: float | None = None
     log_size: int = 0
-    echo: int = 0
-    """Bytes that its terminal echoes of it."""
     submissions: int = 0
     enters: int = 0
     trouble: str = ""
@@ -383,8 +382,6 @@ class RoleMemory:
     tried: bool = False
     """A process was to begin the conversation. If it never was seen (the supervisor died), the
     conversation may exist or not: it can be neither begun nor resumed for certain."""
-    lost: str | None = None
-    """The conversation that this one replaces, until a process has begun it."""
     process: ProcessId | None = None
     started_at: float = 0.0
     resumed: bool = False
@@ -395,8 +392,6 @@ class RoleMemory:
     log_at: float = 0.0
     echo: int = 0
     echo_until: float = 0.0
-    typed: bool = False
-    """Something was to be typed, and what the terminal echoed of it has not been told."""
     marks: Mapping[str, Mark] = field(default_factory=dict)
     cpu: CpuMark | None = None
     progress_at: float | None = None
@@ -438,10 +433,6 @@ class RoleMemory:
     gave_up: bool = False
     rung: Rung = Rung.NONE
     rung_at: float = 0.0
-    healing: Then | None = None
-    """A heal under way and what it makes of the conversation; it outlives our own death."""
-    unwell: Liveness | None = None
-    """It was said to be so (stalled, limited, blocked), and not yet to be well again."""
     idle_nudges: int = 0
     nudged_at: float | None = None
     blocked_at: float | None = None

@@ -35,7 +35,7 @@ from cc_ci_orch.core.model import (
     Typing,
     Wanted,
 )
-from cc_ci_orch.core.policy import CPU_SAMPLE, PIPE_DELAY_MAX, POLITE_EXIT, STOP_GRACE
+from cc_ci_orch.core.policy import CPU_SAMPLE, POLITE_EXIT, STOP_GRACE
 from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
 
 
@@ -49,8 +49,6 @@ def step(
     strange = there and view.process != mem.process
     if strange:
         mem = _adopt(view, mem, at)
-    elif there and mem.healing is not None and mem.ending is None:
-        mem = healing.call_off(mem, at.now)
     result = _judged(view, liveness.take_in(view, mem, spec, at.now), spec, at)
     mem = result.mem
     typing = mem.typing
@@ -101,28 +99,21 @@ def _judged(view: SessionView, mem: RoleMemory, spec: RoleSpec, at: Moment) -> S
     found = liveness.judge(view, mem, spec, at.policy, at.now)
     before = mem.liveness
     mem = replace(mem, reason=found.reason, evidence=found.evidence, next_step="", next_at=None)
-    if found.liveness is not before:
-        mem = replace(mem, liveness=found.liveness, since=at.now, since_wall=at.wall)
+    if found.liveness is before:
+        return Step(mem)
+    mem = replace(mem, liveness=found.liveness, since=at.now, since_wall=at.wall)
     result = Step(mem)
-    if found.liveness in TOLD and found.liveness is not before:
-        result = replace(result, mem=replace(mem, unwell=found.liveness))
-        return _told(result, found, spec.name, at.now)
-    if mem.unwell is None or not _recovered(mem, before):
-        return result
-    event = Event(
-        Name.SESSION_RECOVERED,
-        f"{found.reason} (was {mem.unwell})",
-        role=spec.name,
-        evidence={"signals": found.evidence},
-    )
-    return replace(result, mem=replace(mem, unwell=None)).record(event)
-
-
-def _recovered(mem: RoleMemory, before: Liveness) -> bool:
-    """Whether it is well again; a new process must have shown so, not only have begun."""
-    if mem.liveness is Liveness.WORKING:
-        return before in TOLD or mem.progress_at is not None
-    return mem.liveness in (Liveness.IDLE, Liveness.WAITING)
+    if found.liveness in TOLD:
+        result = _told(result, found, spec.name, at.now)
+    elif before in TOLD and found.liveness in (Liveness.WORKING, Liveness.IDLE, Liveness.WAITING):
+        event = Event(
+            Name.SESSION_RECOVERED,
+            f"{found.reason} (was {before})",
+            role=spec.name,
+            evidence={"signals": found.evidence},
+        )
+        result = result.record(event)
+    return result
 
 
 def _told(result: Step, found: Judgement, role: str, now: float) -> Step:
@@ -151,7 +142,10 @@ def _alive(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
         down = Ending(Then.STAY_DOWN, why, STOP_GRACE, "operator", checked=False)
         return replacing.begin(view, result, down, spec, at)
     if mem.liveness is not Liveness.STALLED:
-        mem = replace(healing.settle(mem, at.policy), interrupting=None)
+        at_prompt = mem.liveness in (Liveness.IDLE, Liveness.WAITING)
+        worked = mem.interrupting is not None and mem.interrupting.pressed > 0 and at_prompt
+        mem = healing.settle(mem, at.policy)
+        mem = mem if worked else replace(mem, interrupting=None)
         result = replace(result, mem=mem)
     typing = mem.typing
     unsent = typing is None or (typing.sent_at is None and typing.request is None)
@@ -270,24 +264,22 @@ def _heal(view: SessionView, result: Step, rung: Rung, spec: RoleSpec, at: Momen
         )
     then = Then.RESUME if rung is Rung.RESUMED else Then.RENEW
     ending = Ending(then, mem.reason, POLITE_EXIT)
-    result = replace(result, mem=replace(mem, healing=then))
     return replacing.begin(view, result, ending, spec, at)
 
 
 def _go_on_interrupting(
     view: SessionView, result: Step, doing: Interrupting, spec: RoleSpec, at: Moment
 ) -> Step:
-    """Press the next key of the backend's interrupt; after the last one, nudge."""
+    """Press the next key of the backend's interrupt; once it has ended the turn, nudge."""
     pause = at.policy.submit_wait / 2
     due = doing.since + pause * doing.pressed
     mem = replace(result.mem, interrupting=doing)
     result = replace(result, mem=mem)
     if at.now < due:
         return result.wake_by(due)
-    keys = spec.traits.interrupt
+    keys = spec.traits.interrupt if mem.liveness is Liveness.STALLED else ()
     if doing.pressed < len(keys) and view.process is not None:
-        pressed = replace(doing, pressed=doing.pressed + 1)
-        mem = replace(mem, interrupting=pressed, typed=True)
+        mem = replace(mem, interrupting=replace(doing, pressed=doing.pressed + 1))
         press = Press(spec.name, (keys[doing.pressed],), view.process)
         return replace(result, mem=mem).then(press).wake_by(due + pause)
     typing = Typing(Prompt(PromptKind.STALLED), "interrupted: " + mem.reason)
@@ -304,10 +296,10 @@ def _housekeep(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> S
         mem = replace(
             mem,
             pipe_retry_at=at.now + mem.pipe_delay,
-            pipe_delay=min(mem.pipe_delay * 2, PIPE_DELAY_MAX),
+            pipe_delay=min(mem.pipe_delay * 2, 60.0),
         )
         return replace(result, mem=mem).then(ArmPipe(spec.name))
-    if view.piped and mem.pipe_delay > 1.0 and at.now >= mem.pipe_retry_at + PIPE_DELAY_MAX:
+    if view.piped and mem.pipe_delay > 1.0 and at.now >= mem.pipe_retry_at + 60.0:
         result = replace(result, mem=replace(mem, pipe_delay=1.0))
     if view.log is not None and view.log.size > at.policy.log_max and view.log_counts:
         return result.then(RotateLog(spec.name))

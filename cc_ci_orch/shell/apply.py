@@ -32,7 +32,15 @@ from cc_ci_orch.core.model import FileStamp, Outcome, ProcessId, Seen
 from cc_ci_orch.errors import OrchError
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.shell.observe import Observer
-from cc_ci_orch.shell.ports import CannotTell, Files, Launch, Pane, Processes, Terminal
+from cc_ci_orch.shell.ports import (
+    CannotTell,
+    Files,
+    Launch,
+    Opening,
+    Pane,
+    Processes,
+    Terminal,
+)
 from cc_ci_orch.shell.prompts import Prompts
 
 KEY_ECHO = 2
@@ -139,13 +147,14 @@ class Applier:
         """End what is left of the last process, then start the next one."""
         seat = self._seat(action.role)
         self._end_tree(seat, None)
+        opening = Opening(action.conversation)
         if (witness := self._observer.witnesses.get(action.role)) is not None:
-            witness.before_start(action.conversation)
+            opening = witness.before_start(action.conversation)
         log = self._files.stamp(seat.log) or FileStamp(0, 0)
         prompt = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
         prompt = seat.backend.typeable(prompt)
         launch = seat.launch(
-            conversation=action.conversation,
+            opening,
             resume=action.resume,
             prompt=prompt,
             prompt_file=self._write_prompt(seat, prompt),
@@ -182,12 +191,15 @@ class Applier:
     def _type(self, action: Type) -> Outcome:
         seat = self._seat(action.role)
         pane = self._pane(action.role, action.process)
-        self._require_room(action.role, pane)
         text = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
         text = seat.backend.typeable(text)
+        witness = self._observer.witnesses.get(action.role)
+        if witness is not None and witness.submit(text):
+            return Outcome(action.role, "Type", ok=True)
+        self._require_room(action.role, pane)
         done = self._entered(action, "Type", pane, echoed(text))
         self._terminal.type(pane.pane, text, leave_mode=pane.in_mode)
-        if (witness := self._observer.witnesses.get(action.role)) is not None:
+        if witness is not None:
             witness.typed(text)
         return done
 

@@ -27,7 +27,7 @@ from cc_ci_orch.core.model import Account, Doing, Liveness, ProcessId, RoleMemor
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.shell.claude_home import ClaudeHome
 from cc_ci_orch.shell.growing import GrowingFile
-from cc_ci_orch.shell.ports import CannotTell, Files, Processes
+from cc_ci_orch.shell.ports import CannotTell, Files, Opening, Processes
 
 SILENCE = 3.0
 """Seconds of silence of a busy client after which its screen is looked at, at the latest."""
@@ -79,7 +79,7 @@ class ClaudeEvidence:
 
     # ------------------------------------------------------------------ before a start
 
-    def before_start(self, conversation: str) -> None:
+    def before_start(self, conversation: str) -> Opening:
         """What a new process needs; CannotTell if another one has its conversation already."""
         self._refuse_second(conversation)
         self._settings.parent.mkdir(mode=0o700, exist_ok=True)
@@ -87,6 +87,7 @@ class ClaudeEvidence:
         value = settings(str(self._hooks_path))
         self._files.write(self._settings, json.dumps(value, indent=1) + "\n")
         self._home.settle_trust(self._folders)
+        return Opening(conversation)
 
     def _refuse_second(self, conversation: str) -> None:
         others = self._processes.snapshot().with_argument(conversation)
@@ -199,6 +200,10 @@ class ClaudeEvidence:
         return True, key
 
     # ------------------------------------------------------------------ before a key
+
+    def submit(self, text: str) -> bool:
+        """It takes what is typed, and nothing else."""
+        return False
 
     def refuses(self, raw: str) -> str:
         """Why nothing can be typed at this screen; "" where it can."""

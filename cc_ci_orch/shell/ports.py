@@ -8,7 +8,7 @@ The real adapters stand beside this file; the simulation brings its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -98,10 +98,6 @@ class Terminal(Protocol):
 
     def modes(self, tty: str) -> TtyModes | None:
         """The modes of a pane's terminal; None if they can't be told. Costs no tmux process."""
-
-    def unread(self, tty: str) -> int | None:
-        """Bytes that were typed into it, Enter and all, and that no program has read yet (where
-        it waits for whole lines, one without its Enter doesn't count); None if unknown."""
 
     def close(self, session: str) -> None:
         """Remove the session, if it is there; its process should be gone already."""
@@ -197,6 +193,17 @@ class Files(Protocol):
         """Move a session's log aside by copy and truncate; raises OSError, the log intact."""
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What a backend's reader of evidence made for a process that is to be started."""
+
+    conversation: str
+    port: int = 0
+    """Where its API is to be; 0: nowhere."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What it gets in its environment besides."""
+
+
 class Witness(Protocol):
     """A backend's reader of exact evidence about one role's session, beside tmux and /proc.
 
@@ -212,8 +219,13 @@ class Witness(Protocol):
     def see(self, view: SessionView, raw: str, now: float) -> SessionView:
         """The view with what its screen tells."""
 
-    def before_start(self, conversation: str) -> None:
+    def before_start(self, conversation: str) -> Opening:
         """Make what a new process needs; raises CannotTell where it must not be started."""
+
+    def submit(self, text: str) -> bool:
+        """Hand it a prompt by a way of its own; False: it has none, so the prompt is typed.
+
+        Raises CannotTell where it isn't known to have been taken."""
 
     def refuses(self, raw: str) -> str:
         """Why nothing can be typed at this screen; "" where it can."""

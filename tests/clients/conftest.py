@@ -8,12 +8,18 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.clients.client_instance", "tests.clients.claude_instance")
+pytest.register_assert_rewrite(
+    "tests.clients.client_instance",
+    "tests.clients.claude_instance",
+    "tests.clients.opencode_instance",
+)
 
 from tests.clients.claude_instance import ClaudeInstance  # noqa: E402
+from tests.clients.opencode_instance import OpencodeInstance  # noqa: E402
 from tests.clients.packages import Missing, provide  # noqa: E402
 from tests.e2e.conftest import program  # noqa: E402, F401
 
@@ -73,6 +79,32 @@ def claude(program: Path, claude_binary: Path, only_loopback: None) -> Iterator[
 
     def make(**settings: str) -> ClaudeInstance:
         made.append(ClaudeInstance(program, claude_binary, **settings))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.end()
+
+
+MakeOpencode = Callable[..., OpencodeInstance]
+
+
+@pytest.fixture(scope="session")
+def opencode_binary() -> Path:
+    return binary("opencode")
+
+
+@pytest.fixture
+def opencode(
+    program: Path,  # noqa: F811
+    opencode_binary: Path,
+    only_loopback: None,
+) -> Iterator[MakeOpencode]:
+    """Make an instance with the real client, with any settings."""
+    made: list[OpencodeInstance] = []
+
+    def make(config: dict[str, Any] | None = None, **settings: str) -> OpencodeInstance:
+        made.append(OpencodeInstance(program, opencode_binary, config, **settings))
         return made[-1]
 
     yield make

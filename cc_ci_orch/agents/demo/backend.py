@@ -32,6 +32,8 @@ class Demo:
         )
     )
     types_first: bool = False
+    types_resumed: bool = False
+    own_ids: str = ""
     exit: ExitBySignal | ExitByWords = field(default=ExitBySignal())
 
     def program(self) -> str:
