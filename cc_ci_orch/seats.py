@@ -9,8 +9,12 @@ from cc_ci_orch.agents import registry
 from cc_ci_orch.agents.base import Backend, Job
 from cc_ci_orch.agents.environment import agent_env
 from cc_ci_orch.config import Config, Role
+from cc_ci_orch.core.ledger import ORCHESTRATOR
 from cc_ci_orch.core.model import RoleSpec
+from cc_ci_orch.settings import SINGLES
 from cc_ci_orch.shell.ports import Launch, Opening
+
+ORCHESTRATOR_TITLE = "autonomous-orchestrator"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,11 @@ class Seat:
         return self.role.name
 
     @property
+    def apart(self) -> bool:
+        """Outside the loops: the orchestrator, the upgrader."""
+        return self.name in SINGLES
+
+    @property
     def session(self) -> str:
         return f"{self.config.name}-{self.role.name}"
 
@@ -38,7 +47,15 @@ class Seat:
         return self.config.state / "activity" / self.role.name
 
     @property
+    def title(self) -> str:
+        """The name under which its client shows itself."""
+        return ORCHESTRATOR_TITLE if self.name == ORCHESTRATOR else self.session
+
+    @property
     def workdir(self) -> Path:
+        """The orchestrator works in the instance's own folder, everyone else in a clone."""
+        if self.name == ORCHESTRATOR:
+            return self.config.root
         return self.config.state / "clones" / self.role.name
 
     @property
@@ -62,6 +79,7 @@ class Seat:
             types_first=self.backend.types_first,
             types_resumed=self.backend.types_resumed,
             own_ids=self.backend.own_ids,
+            apart=self.apart,
         )
 
     def launch(
@@ -70,7 +88,7 @@ class Seat:
         """The process to run in the session."""
         job = Job(
             role=self.role.name,
-            session=self.session,
+            session=self.title,
             conversation=opening.conversation,
             resume=resume,
             prompt=prompt,
@@ -80,10 +98,22 @@ class Seat:
             model=self.role.model,
             port=opening.port,
         )
-        env = agent_env(self.config, self.role.name, phase=phase, conversation=opening.conversation)
+        env = agent_env(
+            self.config,
+            self.role.name,
+            phase=phase,
+            conversation=opening.conversation,
+            keep_settings=self.name == ORCHESTRATOR,
+        )
         return Launch(
             self.session, self.backend.argv(job), {**env, **opening.env}, self.workdir, self.log
         )
+
+
+def orchestrator(config: Config) -> Seat:
+    """The seat of the orchestrator, which this instance may or may not have started."""
+    role = config.orchestrator
+    return Seat(config, role, registry.orchestrator_backend(role.backend, config))
 
 
 def seats(config: Config) -> tuple[Seat, ...]:

@@ -213,13 +213,22 @@ COLUMNS = (("STATE", 8), ("FOR", 6), ("PROGRESS", 8), ("RESTARTS", 8), ("PID", 7
 def table(state: Mapping[str, Any], *, colour: bool = False) -> str:
     """The state for a person: at most 80 columns wide."""
     lines = [_headline(state), _phase_line(state), ""]
-    roles = max([12, *(len(session["role"]) for session in state["sessions"])])
+    lines += sessions_table(state, state["sessions"], colour=colour).splitlines()
+    lines += [fit(f"trouble: {trouble}") for trouble in state["troubles"]]
+    return "\n".join(lines) + "\n"
+
+
+def sessions_table(
+    state: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]], *, colour: bool = False
+) -> str:
+    """Two lines for each of the sessions, below a line of headings."""
+    lines = []
+    roles = max([12, *(len(session["role"]) for session in sessions)])
     heads = (("ROLE", roles), *COLUMNS)
     lines.append("  ".join(f"{name:<{width}}" for name, width in heads).rstrip())
-    for session in state["sessions"]:
+    for session in sessions:
         lines.append(f"{session['role']:<{roles}}  {_row(session, state, colour)}")
         lines.append(fit(f"    {_note(session, state)}"))
-    lines += [fit(f"trouble: {trouble}") for trouble in state["troubles"]]
     return "\n".join(lines) + "\n"
 
 

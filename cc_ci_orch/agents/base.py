@@ -19,6 +19,7 @@ class Job:
 
     role: str
     session: str
+    """The name under which it shows itself."""
     conversation: str
     resume: bool
     prompt: str

@@ -23,6 +23,11 @@ def opencode_file(config: Config, role: str) -> Path:
     return config.state / "opencode" / f"{role}.json"
 
 
+def orchestrator_backend(name: str, config: Config) -> Backend:
+    """The backend by that name for the orchestrator."""
+    return backend(name, config)
+
+
 def backend(name: str, config: Config) -> Backend:
     """The backend of that name; ConfigError where it lacks a setting."""
     match name:

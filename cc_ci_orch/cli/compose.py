@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cc_ci_orch import places, seats
-from cc_ci_orch.cli.witnesses import telling_folders, witnesses
+from cc_ci_orch.cli.witnesses import keepers, telling_folders, witnesses
 from cc_ci_orch.config import Config
 from cc_ci_orch.core import briefing
 from cc_ci_orch.core.actions import Notify, Reply
@@ -20,6 +20,7 @@ from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
+from cc_ci_orch.settings import NOT_SETTINGS
 from cc_ci_orch.shell.apply import Applier
 from cc_ci_orch.shell.changes import Changes
 from cc_ci_orch.shell.clock import RealClock
@@ -28,7 +29,7 @@ from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.mirror import Mirror
 from cc_ci_orch.shell.notify import Notifier
 from cc_ci_orch.shell.observe import Observer
-from cc_ci_orch.shell.ports import Launch
+from cc_ci_orch.shell.ports import CannotTell, Launch
 from cc_ci_orch.shell.procs import ProcFs
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.records import EventLog, MemoryFile
@@ -49,6 +50,7 @@ class Instance:
         self.config = config
         self.program_root = program_root
         self.seats = seats.seats(config)
+        self.orchestrator = seats.orchestrator(config)
         self.clock = RealClock()
         self.store = Store(config.state)
         self.memory_file = MemoryFile(self.store, self.clock)
@@ -73,16 +75,29 @@ class Instance:
 
     # ------------------------------------------------------------------ what a start needs
 
+    @property
+    def everyone(self) -> tuple[Seat, ...]:
+        """The roles of the loops, and the orchestrator."""
+        return (*self.seats, self.orchestrator)
+
     def prepare(self, say: Callable[[str], None]) -> None:
         """Make what is missing: folders, the work repository, the roles' clones."""
+        self.prepare_folders()
+        self.prepare_clones(self.seats, say)
+
+    def prepare_folders(self) -> None:
+        """Make the folders that are missing, private to us."""
         places.prepare_state(self.config.state)
         if self.config.unit_socket is None:
             places.prepare_socket_folder(self.config.socket)
         (self.config.state / "prompts").mkdir(mode=0o700, exist_ok=True)
+
+    def prepare_clones(self, seats: Sequence[Seat], say: Callable[[str], None]) -> None:
+        """Make the work repository, where it is our own, and the clones that are missing."""
         url = self.repository
         if self.config.repo is None:
             self.git.make_bare(Path(url), self.config.branch)
-        for seat in self.seats:
+        for seat in seats:
             if not (seat.workdir / ".git").exists():
                 say(f"cloning the work repository for {seat.name}")
                 self.git.clone(url, self.config.branch, seat.workdir)
@@ -97,13 +112,19 @@ class Instance:
         if self._no_plan is not None:
             raise self._no_plan
 
-    def require_programs(self) -> None:
+    def forget_socket(self) -> None:
+        """Unless the server goes on, it is of no interest any more where it was."""
+        with suppress(CannotTell):
+            if self.terminal.listener() is None:
+                (self.config.state / places.RECORD).unlink(missing_ok=True)
+
+    def require_programs(self, seats: Sequence[Seat] | None = None) -> None:
         """ConfigError for the first program that a start needs and that is not there."""
         path = self.config.environment.get("PATH")
         for program, hint in (("tmux", "apt-get install tmux"), ("git", "apt-get install git")):
             if shutil.which(program, path=path) is None:
                 raise ConfigError(f"can't start: {program}: it is not installed", hint)
-        for seat in self.seats:
+        for seat in self.seats if seats is None else seats:
             program = seat.backend.program()
             where = program if "/" not in program or program.startswith("/") else None
             found = shutil.which(where or str(seat.workdir / program), path=path)
@@ -130,7 +151,7 @@ class Instance:
 
     def observer(self) -> Observer:
         return Observer(
-            self.seats,
+            self.everyone,
             self.terminal.panes,
             self.processes,
             self.store,
@@ -138,12 +159,13 @@ class Instance:
             self.boot_id(),
             self.config.policy,
             viewer=self.viewer.session,
-            foreign=(f"{self.config.name}-orchestrator",),
+            foreign=(self.orchestrator.session,),
             phases=self.phases,
             identity=self.config.identity,
             news=lambda: self.scout.latest() if self.scout else None,
-            witnesses=witnesses(self.config, self.seats, self.processes, self.store, self.clock),
+            witnesses=witnesses(self.config, self.everyone, self.processes, self.store, self.clock),
             screens=self.terminal.screens,
+            has=keepers(self.config, self.orchestrator, self.processes, self.store),
         )
 
     def watchdog(
@@ -203,7 +225,7 @@ class Instance:
             say,
         )
         if supervising:
-            folders = telling_folders(self.config, self.seats, self.processes, self.store)
+            folders = telling_folders(self.config, self.everyone, self.processes, self.store)
             self.waiter.listen_to(Changes(folders))
             self.scout = Scout(
                 self.mirror,
@@ -254,6 +276,8 @@ class Instance:
             "workdir": str(seat.workdir),
             "branch": self.config.branch,
             "other_role": "adversary" if seat.name == "builder" else "builder",
+            "root": str(self.config.root),
+            "program": str(self.program_root),
         }
 
     def changes(self) -> tuple[Trouble, ...]:
@@ -309,8 +333,12 @@ TAKES_EFFECT = "takes effect with ./launch.sh start --takeover"
 
 
 def child_env(config: Config) -> dict[str, str]:
-    """The environment of a supervisor that works for this instance, wherever it is started."""
-    return {**config.environment, **config.exported()}
+    """The environment of a supervisor that works for this instance, wherever it is started.
+
+    Where an agent of ours starts it (the orchestrator), it is no part of that agent.
+    """
+    own = {k: v for k, v in config.environment.items() if k not in NOT_SETTINGS}
+    return {**own, **config.exported()}
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

@@ -43,7 +43,7 @@ def of(call: Call, role: str) -> Callable[[], int] | None:
         memory = instance.memory_file.peek()
     except (OSError, ValueError):
         return None
-    seat = next((seat for seat in instance.seats if seat.name == role), None)
+    seat = next((seat for seat in instance.everyone if seat.name == role), None)
     mem = memory.roles.get(role) if memory is not None else None
     if seat is None or mem is None or mem.conversation is None:
         return None

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.errors import TryAgain
 from cc_ci_orch.guardian import RECORD
@@ -73,6 +74,18 @@ def end_guardian(state: Path) -> None:
             break
         time.sleep(0.01)
     processes.close()
+
+
+def end_empty_server(call: Call) -> None:
+    """End the terminal server that nobody has a session in any more, where nothing of the
+    instance is meant to run."""
+    instance = Instance(call.config, call.program_root)
+    memory = instance.memory_file.peek()
+    if (memory is None or memory.stopped) and instance.lock.held_by() is None:
+        with suppress(CannotTell):
+            if not instance.terminal.panes():
+                instance.terminal.end_server()
+    instance.forget_socket()
 
 
 def guards(pid: int, state: Path) -> bool:

@@ -17,6 +17,7 @@ from cc_ci_orch.core.model import Memory, Request
 from cc_ci_orch.errors import TRY_AGAIN, OrchError, TryAgain
 from cc_ci_orch.guardian import RECORD
 from cc_ci_orch.installed import Unit
+from cc_ci_orch.settings import SINGLES
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.run import spawn_daemon
@@ -144,6 +145,8 @@ def _left_alone(state: Mapping[str, Any]) -> list[str]:
     told = []
     for session in state["sessions"]:
         role = session["role"]
+        if role in SINGLES:
+            continue
         if session["wanted"] == "down":
             told.append(f"{role} stays down, until ./launch.sh start {role}")
         elif session["held"]:
@@ -194,7 +197,7 @@ def stop(call: Call) -> int:
         code, text = reply.code, reply.text
         if not roles:
             (call.config.state / RECORD).unlink(missing_ok=True)
-            (call.config.state / places.RECORD).unlink(missing_ok=True)
+            Instance(call.config, call.program_root).forget_socket()
     else:
         code, text = talk.answer_of(answer)
         if (
@@ -224,7 +227,7 @@ def _ask_to_stop(call: Call, request: Request) -> Mapping[str, Any] | None:
 def restart(call: Call) -> int:
     """The same conversation, or a fresh one, in a new process."""
     roles = tuple(call.args.roles)
-    talk.check_roles(call, roles)
+    talk.check_roles(call, roles, also=talk.ORCHESTRATOR)
     request = Request(0, "restart", roles, fresh=call.args.fresh)
     answer = talk.ask(call, request, request.grace + SESSIONS_UP)
     if answer is None:

@@ -13,11 +13,14 @@ from cc_ci_orch import __version__
 from cc_ci_orch.cli import talk
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call, one_line
+from cc_ci_orch.core import apart
 from cc_ci_orch.core.decide import decide
 from cc_ci_orch.core.journal import reboots
 from cc_ci_orch.core.model import Memory, RoleMemory, Seen, Snapshot, Trouble
 from cc_ci_orch.core.text import span
 from cc_ci_orch.errors import NOT_RUNNING, OrchError, TryAgain, UsageError
+from cc_ci_orch.seats import Seat
+from cc_ci_orch.settings import SINGLES
 from cc_ci_orch.shell import prose
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.ports import CannotTell
@@ -46,14 +49,20 @@ def status(call: Call) -> int:
 
 def exit_code(state: Mapping[str, Any]) -> int:
     """0 healthy, 1 not healthy, 3 nothing is running."""
-    if not state["supervisor"]["running"] and not any(s["pid"] for s in state["sessions"]):
+    loops = [s for s in state["sessions"] if s["role"] not in SINGLES]
+    if not state["supervisor"]["running"] and not any(s["pid"] for s in loops):
         return NOT_RUNNING
     return 0 if state["healthy"] else 1
 
 
 def render(state: Mapping[str, Any], stream: IO[str]) -> str:
     """The table; in colour on a terminal, where nobody asked for none."""
-    return table(state, colour=stream.isatty() and not os.environ.get("NO_COLOR"))
+    return table(state, colour=colours(stream))
+
+
+def colours(stream: IO[str]) -> bool:
+    """Whether it is a terminal, and nobody asked for none."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def current_state(call: Call) -> Mapping[str, Any]:
@@ -107,7 +116,7 @@ def state_of(
     phase = phase_info(memory, instance.phases)
     value = as_dict(
         instance.config.name,
-        instance.seats,
+        told_of(instance, snapshot, memory),
         snapshot,
         memory,
         supervisor,
@@ -117,6 +126,15 @@ def state_of(
     )
     masked: dict[str, Any] = instance.config.mask.within(value)
     return masked
+
+
+def told_of(instance: Instance, snapshot: Snapshot, memory: Memory) -> tuple[Seat, ...]:
+    """The loops, and the orchestrator once somebody has started it."""
+    seat = instance.orchestrator
+    view = snapshot.sessions.get(seat.name)
+    there = view is not None and view.presence is Seen.PRESENT
+    started = not apart.never_started(memory.roles.get(seat.name, apart.NEVER))
+    return instance.everyone if there or started else instance.seats
 
 
 def _reboots(instance: Instance) -> Reboots:
@@ -156,7 +174,7 @@ def answer_from(
 def explain(call: Call) -> int:
     """Why the watchdog judges a role as it does."""
     role = call.args.role
-    talk.check_roles(call, [role])
+    talk.check_roles(call, [role], also=talk.ORCHESTRATOR)
     answer = talk.query(call.config.state, "explain", role=role)
     if answer is None:
         raise TryAgain(f"can't explain {role}: no supervisor runs", "./launch.sh start")
@@ -194,13 +212,19 @@ def attach(call: Call) -> int:
     """Attach this terminal to a session; returns only if that fails."""
     role = call.args.role
     talk.check_roles(call, [role], also=talk.OWN_ROLES)
+    return attach_to(call, role)
+
+
+def attach_to(call: Call, role: str) -> int:
+    """Attach this terminal to the role's session; returns only if that fails."""
     if not sys.stdin.isatty():
         raise UsageError(f"can't attach to {role}: standard input is no terminal")
     instance = Instance(call.config, call.program_root)
     observer = instance.observer()
     session = f"{call.config.name}-{role}"
     if observer.look(Memory()).terminal is Seen.ABSENT or session not in observer.panes:
-        raise OrchError(f"can't attach to {role}: it has no session", "./launch.sh start")
+        command = f"launch-{role}" if role in SINGLES else "launch"
+        raise OrchError(f"can't attach to {role}: it has no session", f"./{command}.sh")
     env = {k: v for k, v in call.config.environment.items() if k not in ("TMUX", "TMUX_PANE")}
     argv = ["tmux", "-u", "-S", str(call.config.socket), "attach-session", "-t", f"={session}"]
     os.execvpe("tmux", argv, env)

@@ -44,9 +44,18 @@ class Call:
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
-    """Run one command; the exit code (the README lists them)."""
+    """Run one command of `launch.sh`; the exit code (the README lists them)."""
     from cc_ci_orch.cli.parser import parse
 
+    return run(parse, argv, env)
+
+
+def run(
+    parse: Callable[[Sequence[str]], Namespace],
+    argv: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run the command that `parse` makes of the words; the exit code."""
     env = os.environ if env is None else env
     mask: Masking = str
     _prepare_output()

@@ -136,7 +136,7 @@ def run_supervisor(
         instance.last_notes()
         instance.scout_home()
         if dog.finished:
-            (config.state / places.RECORD).unlink(missing_ok=True)
+            instance.forget_socket()
         # The lock goes with the process: who waits for it finds nothing of us.
 
 

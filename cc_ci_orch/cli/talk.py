@@ -16,19 +16,24 @@ from cc_ci_orch.core.actions import Reply
 from cc_ci_orch.core.codec import encode
 from cc_ci_orch.core.model import Memory, Request
 from cc_ci_orch.errors import TryAgain, UsageError
+from cc_ci_orch.settings import SINGLES
 from cc_ci_orch.shell import control
 from cc_ci_orch.shell.ports import CannotTell
 
 ANSWER = 15.0
 """Seconds in which a supervisor that is well answers anything but a stop or a nudge."""
 
-OWN_ROLES = ("watchdog", "orchestrator", "upgrader")
+ORCHESTRATOR = ("orchestrator",)
+OWN_ROLES = ("watchdog", *ORCHESTRATOR, "upgrader")
 
 
 def check_roles(call: Call, roles: Sequence[str], also: Sequence[str] = ()) -> None:
     """UsageError for a role that this instance doesn't have."""
     known = [role.name for role in call.config.roles]
     for role in roles:
+        if role in SINGLES and role not in also:
+            own = f"./launch-{role}.sh --help"
+            raise UsageError(f"{role} is none of the loops: {role} has a command of its own", own)
         if role not in known and role not in also:
             raise UsageError(
                 f"no such role: {role!r}: accepted: {', '.join([*known, *also])}",
@@ -66,7 +71,7 @@ def carry_out(call: Call, request: Request) -> Reply:
         raise TryAgain("can't do it now: a supervisor is starting or ending", "./launch.sh status")
     try:
         replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
-        memory = instance.memory_file.load() or Memory()
+        memory = instance.memory_file.load() or Memory(stopped=True)
         watchdog = instance.watchdog(memory, replies.put, lambda text: None, supervising=False)
         watchdog.recover()
         watchdog.ask(replace(request, id=1))

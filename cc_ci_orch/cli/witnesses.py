@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cc_ci_orch.agents.environment import agent_env
@@ -20,7 +20,7 @@ def witnesses(
 ) -> Mapping[str, Witness]:
     """One for each seat whose backend has one, by the role's name."""
     mine = [seat for seat in seats if seat.backend.name == "claude"]
-    folders = tuple(seat.workdir for seat in mine)
+    clones = tuple(seat.workdir for seat in mine if not seat.apart)
     found: dict[str, Witness] = {
         seat.name: opencode(config, seat, processes, files, clock)
         for seat in seats
@@ -34,7 +34,7 @@ def witnesses(
             processes,
             files,
             config.policy,
-            folders,
+            (seat.workdir,) if seat.apart else clones,
         )
         for seat in mine
     }
@@ -65,6 +65,16 @@ def opencode(
         clock,
         config.policy,
     )
+
+
+def keepers(
+    config: Config, seat: Seat, processes: Processes, files: Files
+) -> Mapping[str, Callable[[str], bool]]:
+    """What tells whether the seat's client still has a conversation, where that can be told."""
+    if seat.backend.name != "claude":
+        return {}
+    home = claude_home(config, seat.name, processes, files)
+    return {seat.name: lambda name: home.transcript(seat.workdir, name).exists()}
 
 
 def claude_home(config: Config, role: str, processes: Processes, files: Files) -> ClaudeHome:

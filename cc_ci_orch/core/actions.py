@@ -112,6 +112,13 @@ class ShowLog:
 
 
 @dataclass(frozen=True)
+class HideLog:
+    """Remove the session that only shows the watchdog's log."""
+
+    role: str = ""
+
+
+@dataclass(frozen=True)
 class EndServer:
     """End the terminal server, and whatever still runs below it."""
 
@@ -149,6 +156,7 @@ Action = (
     | ArmPipe
     | RotateLog
     | ShowLog
+    | HideLog
     | EndServer
     | Notify
     | Reply

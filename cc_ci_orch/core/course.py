@@ -23,7 +23,7 @@ from cc_ci_orch.core.actions import Notify
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.handoff import Handoff, handoffs
 from cc_ci_orch.core.ledger import BUILDER, ORCHESTRATOR, OWNERS, Violation
-from cc_ci_orch.core.model import Course, PhaseState, Snapshot
+from cc_ci_orch.core.model import Course, PhaseState, Snapshot, Wanted
 from cc_ci_orch.core.news import News
 from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.protocol import Word
@@ -147,7 +147,11 @@ def _gate_event(name: Name, phase: str, gate: str, attempt: int, why: str) -> Ev
 
 def _hand_out(decision: Decision, snapshot: Snapshot, handoff: Handoff) -> Decision:
     """Put it into its recipient's inbox, where that is here."""
-    local = {spec.name for spec in snapshot.roles}
+    local = {
+        spec.name
+        for spec in snapshot.roles
+        if not spec.apart or decision.role(spec.name).wanted is Wanted.UP
+    }
     if handoff.to == ORCHESTRATOR and handoff.by in local:
         title = f"the {handoff.by} is blocked"
         decision = decision.then(Notify(f"blocked:{handoff.name}", title, handoff.text))

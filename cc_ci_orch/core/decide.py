@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import course, healing, liveness, passage, requests, session, starting
-from cc_ci_orch.core.actions import EndServer, Notify, ShowLog
+from cc_ci_orch.core import apart, course, healing, liveness, passage, requests, session, starting
+from cc_ci_orch.core.actions import EndServer, HideLog, Notify, ShowLog
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
     Ending,
@@ -44,6 +44,7 @@ UNKNOWN_BOOT = "unknown"
 def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
     """Decide everything about this tick."""
     decision = _note_boot(Decision(_through_time(snapshot, memory, policy)), memory)
+    decision = apart.settle(decision, snapshot)
     at = Moment(snapshot.mono, snapshot.wall, policy, snapshot.entropy)
     decision = _take_outcomes(decision, snapshot, at)
     decision = _take_troubles(decision, snapshot)
@@ -67,6 +68,8 @@ def _through_time(snapshot: Snapshot, memory: Memory, policy: Policy) -> Memory:
     """Another boot makes every mono time meaningless; a gap between ticks ages nothing."""
     if snapshot.boot_id not in (memory.boot_id, UNKNOWN_BOOT):
         roles = {name: _after_boot(mem, snapshot) for name, mem in memory.roles.items()}
+        for name in apart.names(snapshot) & roles.keys():
+            roles[name] = apart.after_boot(roles[name], snapshot.sessions.get(name))
         fresh = replace(memory.course, since=snapshot.mono)
         return replace(
             memory, boot_id=snapshot.boot_id, roles=roles, viewer_retry_at=0.0, course=fresh
@@ -190,6 +193,15 @@ def _step_roles(decision: Decision, snapshot: Snapshot, at: Moment) -> Decision:
     rest = passage.rest(decision.memory.course)
     for spec in snapshot.roles:
         view = _view(snapshot, spec)
+        if spec.apart:
+            mem = decision.role(spec.name)
+            result = apart.heal_orchestrator(
+                view, mem, spec, at, decision.memory,
+                supervising=snapshot.supervising, may_start=free > 0,
+            )  # fmt: skip
+            free -= result.mem.starting and not mem.starting
+            decision = _with_step(decision, spec.name, result)
+            continue
         on_turn = spec.name in turn or (not spec.has_turn and working)
         mem = _note_turn(decision.role(spec.name), on_turn, at.now)
         if mem.ending is None and decision.memory.stopped:
@@ -200,12 +212,13 @@ def _step_roles(decision: Decision, snapshot: Snapshot, at: Moment) -> Decision:
             continue
         result = session.step(view, mem, spec, at, may_start=free > 0)
         free -= result.mem.starting and not mem.starting
-        decision = (
-            decision.with_role(spec.name, result.mem).then(*result.actions).record(*result.events)
-        )
-        if result.wake is not None:
-            decision = decision.wake_by(result.wake)
+        decision = _with_step(decision, spec.name, result)
     return decision
+
+
+def _with_step(decision: Decision, role: str, result: Step) -> Decision:
+    decision = decision.with_role(role, result.mem).then(*result.actions).record(*result.events)
+    return decision if result.wake is None else decision.wake_by(result.wake)
 
 
 def _at_rest(mem: RoleMemory, view: SessionView, snapshot: Snapshot) -> RoleMemory:
@@ -272,9 +285,14 @@ def _show_log(decision: Decision, snapshot: Snapshot) -> Decision:
 
 
 def _finish_stop(decision: Decision, snapshot: Snapshot) -> Decision:
-    """Once every session of a stopped instance is down, the terminal server goes too."""
+    """Once every session of a stopped instance is down, the terminal server goes too.
+
+    A session outside the loops that lives on keeps the server; then only what we show beside
+    it goes.
+    """
     memory = decision.memory
-    if not memory.stopped:
+    stops = snapshot.supervising or any(request.everything for request in memory.waiting)
+    if not (memory.stopped and stops):
         return decision
     if memory.stop_by is None:
         memory = replace(memory, stop_by=snapshot.mono + STOP_GRACE + STOP_MARGIN)
@@ -282,11 +300,11 @@ def _finish_stop(decision: Decision, snapshot: Snapshot) -> Decision:
     if snapshot.terminal is Seen.UNKNOWN:
         wait = snapshot.keep_terminal or snapshot.mono < (memory.stop_by or 0.0)
     else:
-        wait = any(mem.ending for mem in memory.roles.values())
+        wait = any(mem.ending or mem.starting for mem in memory.roles.values())
     if wait:
         return decision
     if snapshot.terminal is not Seen.ABSENT and not snapshot.keep_terminal:
         return decision.then(EndServer()).wake_by(snapshot.mono + 0.5)
-    if not snapshot.keep_terminal:  # a server without any session looks like none
-        decision = decision.then(EndServer())
+    # A server without any session looks like none.
+    decision = decision.then(HideLog() if snapshot.keep_terminal else EndServer())
     return replace(decision, finished=True)

@@ -22,6 +22,13 @@ def template_name(kind: PromptKind, role_prompt: str) -> str:
     return role_prompt if kind is PromptKind.KICKOFF else f"{kind}.md"
 
 
+def own_template_name(kind: PromptKind, role_prompt: str) -> str:
+    """The file that a role may have of its own for that: `reader-nudge.md` beside `reader.md`."""
+    if kind is PromptKind.KICKOFF:
+        return role_prompt
+    return f"{role_prompt.removesuffix('.md')}-{kind}.md"
+
+
 def render(template: str, values: Mapping[str, str]) -> str:
     """Fill the template in. What is filled in is not looked at again."""
 

@@ -139,6 +139,8 @@ class RoleSpec:
     """How the ids begin that the client gives its conversations itself. One that doesn't begin
     so was never learnt, and can't be resumed."""
     resumable: bool = True
+    apart: bool = False
+    """Outside the loops (`core/apart.py`): the orchestrator."""
 
 
 # ---------------------------------------------------------------------------- what was seen
@@ -182,7 +184,7 @@ class SessionView:
     submitting: bool = False
     """A prompt was handed to it in its own way, and what became of that is still to be said."""
     lost: bool = False
-    """The ended process said that it has no such conversation."""
+    """The client has no such conversation: its ended process said so, or its files do."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +258,11 @@ class Snapshot:
     keep_terminal: bool = False
     """A session that is not ours to end still runs in the terminal server."""
     troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def loops(self) -> tuple[RoleSpec, ...]:
+        """The roles of the loops: all but those outside of them."""
+        return tuple(spec for spec in self.roles if not spec.apart)
 
 
 # ---------------------------------------------------------------------- what is remembered
@@ -451,6 +458,8 @@ class RoleMemory:
     """A start is under way: its outcome is not known yet."""
     starting_at: float = field(default=0.0, metadata={"volatile": True})
     exit: ExitStatus | None = None
+    start_trouble: str = field(default="", metadata={"volatile": True})
+    """Why the last start came to nothing."""
 
 
 class PhaseState(StrEnum):

@@ -74,7 +74,7 @@ def _begin_draining(decision: Decision, snapshot: Snapshot, goal: str, *, by: st
         turn=frozenset(),
     )
     decision = with_course(decision, course)
-    for spec in snapshot.roles:
+    for spec in snapshot.loops:
         mem = decision.role(spec.name)
         for handoff in mem.inbox:
             lapsed = inbox.event(Name.HANDOFF_FAILED, handoff, "it lapses: the phase is over")
@@ -90,7 +90,7 @@ def drain(decision: Decision, snapshot: Snapshot, policy: Policy) -> Decision:
     if course.state is not PhaseState.DRAINING or snapshot.terminal is Seen.UNKNOWN:
         return decision
     waits: list[str] = []
-    for spec in snapshot.roles:
+    for spec in snapshot.loops:
         view = snapshot.sessions.get(spec.name)
         mem = decision.role(spec.name)
         if view is None or view.presence is Seen.ABSENT:
@@ -163,7 +163,7 @@ def enter(decision: Decision, snapshot: Snapshot, phase: str, by: str) -> Decisi
     )
     state = standing_of(course, spec)
     decision = with_course(decision, replace(course, turn=turn(state)))
-    for role in snapshot.roles:
+    for role in snapshot.loops:
         decision = decision.with_role(role.name, _afresh(decision.role(role.name)))
     evidence = {"entry": course.entry, "gates": spec.gates}
     started = Event(Name.PHASE_STARTED, spec.title, phase=phase, by=by, evidence=evidence)

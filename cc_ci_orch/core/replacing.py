@@ -148,6 +148,8 @@ def dead(view: SessionView, result: Step, spec: RoleSpec, at: Moment, *, may_sta
         return result
     if mem.mode is None:
         mem = replace(mem, mode=Then.RESUME, next_attempt=at.now)
+    if view.lost and mem.begun and mem.mode is Then.RESUME:
+        mem = replace(mem, mode=Then.RENEW)
     due = mem.next_attempt if mem.next_attempt is not None else at.now
     result = replace(result, mem=mem)
     if at.now < due:

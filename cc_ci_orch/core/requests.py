@@ -1,14 +1,15 @@
 """What people ask for: taken into memory at once, answered when it is done.
 
 Every request is answered exactly once, with an exit code and one line. `start`, `hold` and
-`release` are answered at once; `stop`, `restart` and `nudge` when their effect is seen.
+`release` are answered at once; `stop`, `restart` and `nudge` when their effect is seen, and
+so is the start of what stands outside the loops.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import passage, typing_in
+from cc_ci_orch.core import apart, passage, typing_in
 from cc_ci_orch.core.actions import Reply
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
@@ -83,7 +84,7 @@ def _wait(decision: Decision, request: Request) -> Decision:
 
 
 def _names(request: Request, snapshot: Snapshot) -> tuple[str, ...]:
-    return request.roles or tuple(spec.name for spec in snapshot.roles)
+    return request.roles or tuple(spec.name for spec in snapshot.loops)
 
 
 def _running(snapshot: Snapshot, role: str) -> bool:
@@ -94,7 +95,9 @@ def _running(snapshot: Snapshot, role: str) -> bool:
 def _start(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
     """Everything but what a person keeps down; or just the roles that were named."""
     named = request.roles
-    for spec in snapshot.roles:
+    if set(named) & apart.names(snapshot):
+        return _start_apart(decision, request, snapshot)
+    for spec in snapshot.loops:
         mem = decision.role(spec.name)
         if named and spec.name not in named:
             if request.everything and not _running(snapshot, spec.name):
@@ -111,6 +114,21 @@ def _start(decision: Decision, request: Request, snapshot: Snapshot) -> Decision
     held = [n for n in _names(request, snapshot) if decision.role(n).held]
     but = f"; held, so left alone: {', '.join(held)}" if held else ""
     return decision.then(Reply(request.id, DONE, f"starting{but}"))
+
+
+def _start_apart(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
+    """Start what stands outside the loops, and answer when it runs."""
+    for role in request.roles:
+        mem = decision.role(role)
+        if not _running(snapshot, role):
+            mem = fresh_start(mem, snapshot)
+        elif mem.ending is None:
+            done = Reply(request.id, DONE, f"{role} is already running", role)
+            mem = replace(mem, wanted=Wanted.UP, kept_down=False)
+            return decision.with_role(role, mem).then(done)
+        mem = replace(mem, wanted=Wanted.UP, kept_down=False)
+        decision = decision.with_role(role, mem)
+    return _wait(decision, request)
 
 
 def fresh_start(mem: RoleMemory, snapshot: Snapshot) -> RoleMemory:
@@ -151,7 +169,8 @@ def _stop(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
 def _restart(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
     if decision.memory.stopped:
         return decision.then(Reply(request.id, FAILED, "the instance is being stopped"))
-    if rest := passage.rest(decision.memory.course):
+    in_loops = not request.roles or not set(request.roles) <= apart.names(snapshot)
+    if in_loops and (rest := passage.rest(decision.memory.course)):
         return decision.then(Reply(request.id, FAILED, f"can't restart: {rest}"))
     then = Then.RENEW if request.fresh else Then.RESUME
     why = "a person restarted it" + (" afresh" if request.fresh else "")
@@ -202,7 +221,8 @@ def _nudge_waiting(decision: Decision, snapshot: Snapshot) -> Decision:
             continue
         role = request.roles[0]
         mem = decision.role(role)
-        working = snapshot.supervising and decision.memory.course.state is PhaseState.RUNNING
+        runs = decision.memory.course.state is PhaseState.RUNNING
+        working = snapshot.supervising and (runs or role in apart.names(snapshot))
         refusal = _cannot_nudge(mem, role, snapshot) if working else NOT_NOW
         if refusal is not None:
             words = f"can't nudge {role}: {refusal[1]}"
@@ -246,6 +266,8 @@ def answer(decision: Decision, snapshot: Snapshot) -> Decision:
 
 def _answer(decision: Decision, request: Request, snapshot: Snapshot) -> Reply | None:
     names = _names(request, snapshot)
+    if request.kind == "start":
+        return apart.answer_start(decision, request, snapshot)
     if request.kind == "stop":
         return _answer_stop(decision, request, names)
     if request.kind == "restart":

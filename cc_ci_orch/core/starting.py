@@ -1,7 +1,8 @@
 """Starting a process: with which conversation, which first prompt, and what if it can't be.
 
 A conversation is resumed where it was begun under the same backend and nothing speaks against
-it; else a fresh one begins. The start itself is the shell's; its outcome comes back here.
+it; else a fresh one begins. What stands outside the loops gets its first prompt at each start.
+The start itself is the shell's; its outcome comes back here.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def begin_process(
         process=process,
         started_at=now,
         starting=False,
+        start_trouble="",
         mode=None,
         next_attempt=None,
         exit=None,
@@ -74,7 +76,9 @@ def start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
         )
     conversation = mem.conversation or ""
     resume = keep and mem.begun and spec.resumable
-    if resume:
+    if spec.apart:
+        prompt = Prompt(PromptKind.KICKOFF)
+    elif resume:
         prompt = Prompt(PromptKind.RESUME)
     elif replaced and by == "watchdog":
         prompt = Prompt(PromptKind.HANDOVER)
@@ -132,6 +136,7 @@ def start_failed(mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str) -> St
     mem = replace(
         mem,
         starting=False,
+        start_trouble=detail,
         typing=None if mem.typing is None or mem.typing.silent else mem.typing,
         mode=mem.mode or Then.RESUME,
     )

@@ -18,6 +18,7 @@ from cc_ci_orch.core.actions import (
     Close,
     EndServer,
     Expect,
+    HideLog,
     Kill,
     Notify,
     Press,
@@ -125,6 +126,8 @@ class Applier:
                 self._files.rotate(self._seat(action.role).log, self._log_keep)
             case ShowLog() if self._viewer is not None:
                 self._terminal.start(self._viewer)
+            case HideLog():
+                self._terminal.close(self._observer.viewer)
             case EndServer():
                 self._end_server()
         return done

@@ -59,6 +59,7 @@ class Observer:
         news: Callable[[], News | None] = lambda: None,
         witnesses: Mapping[str, Witness] = {},
         screens: Callable[[Sequence[str]], list[str]] = lambda panes: [],
+        has: Mapping[str, Callable[[str], bool]] = {},
     ) -> None:
         self.seats = {seat.name: seat for seat in seats}
         self._list_panes = panes
@@ -68,13 +69,14 @@ class Observer:
         self._boot_id = boot_id
         self._policy = policy
         self._entropy = entropy
-        self._viewer = viewer
+        self.viewer = viewer
         self._foreign = frozenset(foreign)
         self._phases = phases
         self._identity = identity
         self._news = news
         self.witnesses = witnesses
         self._screens = screens
+        self._has = has
         self.supervising = True
         """False: nobody supervises now; only what a person asks for is to be done."""
         self.panes: Mapping[str, Pane] = {}
@@ -141,9 +143,9 @@ class Observer:
         return pane is not None and not pane.dead
 
     def _viewer_presence(self, terminal: Seen) -> Seen:
-        if terminal is Seen.UNKNOWN or not self._viewer:
+        if terminal is Seen.UNKNOWN or not self.viewer:
             return Seen.UNKNOWN
-        return Seen.PRESENT if self._lives(self._viewer) else Seen.ABSENT
+        return Seen.PRESENT if self._lives(self.viewer) else Seen.ABSENT
 
     def _terminal_trouble(self, terminal: Seen) -> tuple[Trouble, ...]:
         if terminal is not Seen.UNKNOWN:
@@ -158,7 +160,7 @@ class Observer:
             return replace(view, running=Seen.UNKNOWN)
         pane = self.panes.get(seat.session)
         if pane is None:
-            return replace(view, presence=Seen.ABSENT)
+            return replace(view, presence=Seen.ABSENT, lost=self._is_lost(seat, mem))
         process = None if pane.dead else self._processes.identify(pane.pid)
         view = replace(
             view,
@@ -197,7 +199,15 @@ class Observer:
             return self._processes.exit_status(pane.pid)
         return known
 
+    def _is_lost(self, seat: Seat, mem: RoleMemory) -> bool:
+        """Whether its client doesn't have the conversation any more, where its files tell."""
+        has = self._has.get(seat.name)
+        same = mem.conversation_backend == seat.backend.name
+        return has is not None and mem.begun and same and not has(mem.conversation or "")
+
     def _says_lost(self, seat: Seat, mem: RoleMemory) -> bool:
+        if self._is_lost(seat, mem):
+            return True
         if mem.process is None or not mem.resumed:
             return False
         return seat.backend.says_lost(self._files.tail(seat.log, TAIL))

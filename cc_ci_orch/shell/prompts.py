@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cc_ci_orch.core.kickoff import render, template_name
+from cc_ci_orch.core.kickoff import own_template_name, render, template_name
 from cc_ci_orch.core.model import Prompt, PromptKind
 from cc_ci_orch.errors import ConfigError
 
@@ -21,10 +21,15 @@ class Prompts:
         if prompt.kind is PromptKind.TEXT:
             return prompt.text
         more = f"\n\n{prompt.more}" if prompt.more else ""
-        text = render(self.read(template_name(prompt.kind, role_prompt)), values)
+        own = own_template_name(prompt.kind, role_prompt)
+        general = template_name(prompt.kind, role_prompt)
+        text = render(self.read(own if self._has(own) else general), values)
         if prompt.kind is PromptKind.HANDOVER:
             text += "\n\n" + render(self.read(role_prompt), values)
         return text + more
+
+    def _has(self, name: str) -> bool:
+        return any((folder / name).exists() for folder in self._folders)
 
     def read(self, name: str) -> str:
         """The template of that name. ConfigError where there is none, or it is no text."""

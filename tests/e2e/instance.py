@@ -119,10 +119,11 @@ class Instance:
         timeout: float = LONG,
         cwd: Path | str = "/",
         env: Mapping[str, str] = {},
+        launcher: str = "launch",
     ) -> Done:
         """`launch.sh ARGS`, from a folder that has nothing to do with it."""
         done = subprocess.run(
-            [str(self.launch), *args],
+            [str(self.launch.with_name(f"{launcher}.sh")), *args],
             input=input.encode() if isinstance(input, str) else input,
             capture_output=True,
             timeout=timeout,
@@ -131,6 +132,10 @@ class Instance:
             check=False,
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def orchestrator(self, *args: str, **other: Any) -> Done:
+        """`launch-orchestrator.sh ARGS`."""
+        return self.run(*args, launcher="launch-orchestrator", **other)
 
     def background(self, *args: str, **other: Any) -> subprocess.Popen[bytes]:
         """`launch.sh ARGS`, still running; the caller waits for it or kills it."""
@@ -174,6 +179,12 @@ class Instance:
     @property
     def guardian(self) -> int | None:
         return self._record().get("guardian")
+
+    def _memory(self) -> bytes:
+        try:
+            return (self.state / "memory.json").read_bytes()
+        except OSError:
+            return b""
 
     def _record(self) -> Mapping[str, Any]:
         try:
@@ -248,6 +259,8 @@ class Instance:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         with suppress(subprocess.TimeoutExpired):
+            if b"orchestrator" in self._memory():
+                self.orchestrator("stop", "--grace", "0s", timeout=LONG)
             self.run("stop", "--grace", "0s", timeout=LONG)
         left = self.processes()
         for _ in range(5):

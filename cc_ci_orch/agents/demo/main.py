@@ -13,12 +13,15 @@ from pathlib import Path
 from cc_ci_orch.agents.demo.desk import Desk, Gone
 from cc_ci_orch.agents.demo.repository import GitError, Repository
 from cc_ci_orch.agents.demo.worker import Adversary, Builder, Bystander, Worker
-from cc_ci_orch.core.ledger import ADVERSARY, BUILDER
+from cc_ci_orch.core.ledger import ADVERSARY, BUILDER, ORCHESTRATOR
 from cc_ci_orch.core.phases import find
 from cc_ci_orch.plan import load_phases
 
 TRY_AGAIN = 2.0
 """Seconds after which a step is tried again that git did not let end."""
+
+OUTSIDE = (ORCHESTRATOR, "upgrader")
+"""Who works in no clone of the loops."""
 
 _NOTHING_CLAIMED = re.compile(r"^Claims in STATUS\.md now: none$", re.MULTILINE)
 
@@ -27,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
     """Be the agent until asked to leave."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     args = _parse(argv)
+    if args.role in OUTSIDE:
+        return _look_on(args.role)
     git = Path.cwd() / ".git"
     desk = Desk(git / "demo", args.role)
     repository = Repository(Path.cwd(), args.branch)
@@ -38,6 +43,15 @@ def main(argv: Sequence[str]) -> int:
             _wait(desk)
     except Gone:
         return 0
+
+
+def _look_on(role: str) -> int:
+    """Outside the loops the work is somebody's own: nothing is touched there."""
+    print(f"{role}: here, and nothing to do in a demo", flush=True)
+    if role == ORCHESTRATOR:
+        for line in sys.stdin:
+            print(f"{role}: heard {len(line)} characters", flush=True)
+    return 0
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
