@@ -253,6 +253,14 @@ class Instance:
 
     # ------------------------------------------------------------------ the end
 
+    def power_cut(self) -> None:
+        """Everything of it dies at once."""
+        everything = list(self.processes())
+        for pid in everything:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        gone(everything)
+
     def end(self) -> None:
         """End everything, whatever the test did to it; remove the folder."""
         for pid in self.processes():
