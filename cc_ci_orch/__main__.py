@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,10 @@ if __name__ == "__main__":
         from cc_ci_orch import guardian  # small, and to stay so
 
         raise SystemExit(guardian.main(sys.argv[2:]))
+    if sys.argv[1:] == ["upgrade"]:  # the pane's own process of a run of the upgrader
+        from cc_ci_orch.cli import upgrading
+
+        raise SystemExit(upgrading.main(os.environ))
     from cc_ci_orch.cli.loops import main
 
     raise SystemExit(main())

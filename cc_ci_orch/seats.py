@@ -116,6 +116,11 @@ def orchestrator(config: Config) -> Seat:
     return Seat(config, role, registry.orchestrator_backend(role.backend, config))
 
 
+def upgrader(config: Config) -> Seat:
+    """The seat of the upgrader, which runs once."""
+    return Seat(config, config.upgrader, registry.backend(config.upgrader.backend, config))
+
+
 def seats(config: Config) -> tuple[Seat, ...]:
     """The seats of the roles that this instance runs."""
     return tuple(

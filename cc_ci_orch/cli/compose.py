@@ -36,6 +36,7 @@ from cc_ci_orch.shell.records import EventLog, MemoryFile
 from cc_ci_orch.shell.scout import Scout
 from cc_ci_orch.shell.store import Store
 from cc_ci_orch.shell.tmux import Tmux
+from cc_ci_orch.shell.upgrades import Upgrades
 from cc_ci_orch.shell.waiter import RealWaiter
 from cc_ci_orch.watchdog import Watchdog
 
@@ -65,6 +66,14 @@ class Instance:
         self.mirror = Mirror(self.git, config.state / "mirror.git", self.repository, config.branch)
         self.scout: Scout | None = None
         self.notifier: Notifier | None = None
+        self.upgrades = Upgrades(
+            seats.upgrader(config),
+            self.store,
+            self.clock,
+            self.processes,
+            self.terminal,
+            config.mask.within,
+        )
         self.started = self.clock.wall()
         self._as_started = self._versions()
 
@@ -183,21 +192,21 @@ class Instance:
         def values(seat: Seat) -> Mapping[str, str]:
             return self.prompt_values(seat, dog.memory.course)
 
-        self.notifier = notifier = Notifier(
-            self.config.notify_command,
-            self.config.notify_url,
-            self.config.name,
-            self.config.environment,
-            self.clock,
-            self.config.mask,
-            say,
-        )
+        self.notifier = notifier = self.new_notifier(say)
 
         def notify(note: Notify) -> None:
             if notifier.tell(note):
-                evidence = {"cause": note.cause, "text": note.text, "ways": notifier.ways}
-                told = Event(Name.NOTIFIED, note.title, role=note.role or None, evidence=evidence)
-                dog.record(told)
+                dog.record(notified(note, notifier.ways))
+
+        def tell(event: Event, note: Notify | None) -> None:
+            dog.record(event)
+            if note is not None:
+                notify(note)
+
+        def troubles() -> tuple[Trouble, ...]:
+            if supervising:  # also a look at a run of the upgrader that nobody else may report
+                self.upgrades.settle(tell)
+            return (*self.troubles(), *phase_troubles(dog.memory.course, self.phases))
 
         applier = Applier(
             observer,
@@ -221,7 +230,7 @@ class Instance:
             self.waiter,
             self.config.policy,
             memory,
-            lambda: (*self.troubles(), *phase_troubles(dog.memory.course, self.phases)),
+            troubles,
             say,
         )
         if supervising:
@@ -250,6 +259,34 @@ class Instance:
         if self.scout is not None:
             self.scout.stop()
             self.git.end()
+
+    def new_notifier(self, say: Callable[[str], None]) -> Notifier:
+        """What tells a person; `say` gets what went wrong with that."""
+        return Notifier(
+            self.config.notify_command,
+            self.config.notify_url,
+            self.config.name,
+            self.config.environment,
+            self.clock,
+            self.config.mask,
+            say,
+        )
+
+    def course(self) -> Course:
+        """Where the instance stands, by what was written down last."""
+        memory = self.memory_file.peek()
+        return Course() if memory is None else memory.course
+
+    def report(self, event: Event, note: Notify | None) -> None:
+        """Write an event down and tell a person, where no supervisor does; at once."""
+        log = EventLog(self.store, self.clock, self.config.mask.within, lambda text: None)
+        log.record(event)
+        if note is None:
+            return
+        notifier = self.new_notifier(lambda text: None)
+        if notifier.tell(note):
+            log.record(notified(note, notifier.ways))
+        notifier.close(TELLING)
 
     @property
     def viewer(self) -> Launch:
@@ -318,6 +355,12 @@ def _plan(config: Config) -> tuple[tuple[PhaseSpec, ...], ConfigError | None]:
         return (), error
 
 
+def notified(note: Notify, ways: Sequence[str]) -> Event:
+    """A person has been told."""
+    evidence = {"cause": note.cause, "text": note.text, "ways": ways}
+    return Event(Name.NOTIFIED, note.title, role=note.role or None, evidence=evidence)
+
+
 def phase_troubles(course: Course, phases: Sequence[PhaseSpec]) -> tuple[Trouble, ...]:
     """A plan that no longer has a phase that the instance is in, or goes to."""
     known = {phase.id for phase in phases}
@@ -327,6 +370,9 @@ def phase_troubles(course: Course, phases: Sequence[PhaseSpec]) -> tuple[Trouble
         if id and id not in known
     )
 
+
+TELLING = 5.0
+"""Seconds that a command spends at most on telling a person of something."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
 TAKES_EFFECT = "takes effect with ./launch.sh start --takeover"

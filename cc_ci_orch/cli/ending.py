@@ -81,7 +81,8 @@ def end_empty_server(call: Call) -> None:
     instance is meant to run."""
     instance = Instance(call.config, call.program_root)
     memory = instance.memory_file.peek()
-    if (memory is None or memory.stopped) and instance.lock.held_by() is None:
+    theirs = call.config.unit_socket is not None
+    if not theirs and (memory is None or memory.stopped) and instance.lock.held_by() is None:
         with suppress(CannotTell):
             if not instance.terminal.panes():
                 instance.terminal.end_server()

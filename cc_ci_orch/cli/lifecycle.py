@@ -189,6 +189,8 @@ def stop(call: Call) -> int:
     roles = tuple(call.args.roles)
     talk.check_roles(call, roles)
     request = Request(0, "stop", roles, grace=call.args.grace, everything=not roles)
+    if not roles and call.config.state.is_dir():
+        _end_upgrader(call)
     answer = _ask_to_stop(call, request)
     if answer is None:
         if not roles:
@@ -208,6 +210,15 @@ def stop(call: Call) -> int:
             raise TryAgain("the agents have ended, but the supervisor has not", "./launch.sh stop")
     call.say(text)
     return code
+
+
+def _end_upgrader(call: Call) -> None:
+    """A run of the upgrader ends with the instance, and is reported."""
+    instance = Instance(call.config, call.program_root)
+    if instance.upgrades.ask_to_end(call.args.grace):
+        instance.upgrades.settle(instance.report)
+        instance.upgrades.clear()
+        call.say("the upgrader was running, and is ended")
 
 
 def _ask_to_stop(call: Call, request: Request) -> Mapping[str, Any] | None:

@@ -148,7 +148,7 @@ def _looking(commands: Any) -> None:
         "logs builder -n 100 -f",
     )  # fmt: skip
     logs.add_argument("role", metavar="ROLE", help="a role, watchdog, orchestrator or upgrader")
-    _lines(logs)
+    add_lines(logs)
     logs.add_argument("--raw", action="store_true", help="the bytes as the terminal got them")
     attach = _command(
         commands, "attach", "looking:attach",
@@ -165,12 +165,13 @@ def _looking(commands: Any) -> None:
     events = _command(
         commands, "events", "reading:events", "what happened", "events --role builder -f"
     )
-    _lines(events)
+    add_lines(events)
     events.add_argument("--json", action="store_true", help="the lines as they are recorded")
     events.add_argument("--role", metavar="R", help="only of this role")
 
 
-def _lines(parser: ArgumentParser) -> None:
+def add_lines(parser: ArgumentParser) -> None:
+    """How much of a log, and whether to follow it."""
     parser.add_argument(
         "-n", type=_count, default=50, metavar="N", help="how many lines (default: 50)"
     )

@@ -137,6 +137,10 @@ class Instance:
         """`launch-orchestrator.sh ARGS`."""
         return self.run(*args, launcher="launch-orchestrator", **other)
 
+    def upgrader(self, *args: str, **other: Any) -> Done:
+        """`launch-upgrader.sh ARGS`."""
+        return self.run(*args, launcher="launch-upgrader", **other)
+
     def background(self, *args: str, **other: Any) -> subprocess.Popen[bytes]:
         """`launch.sh ARGS`, still running; the caller waits for it or kills it."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
