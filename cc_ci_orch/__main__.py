@@ -13,6 +13,10 @@ if __name__ == "__main__":
         from cc_ci_orch import guardian  # small, and to stay so
 
         raise SystemExit(guardian.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["opencode-turn"]:  # the orchestrator's pane under opencode
+        from cc_ci_orch.cli import opencode_turn
+
+        raise SystemExit(opencode_turn.main(sys.argv[2:], os.environ))
     if sys.argv[1:] == ["upgrade"]:  # the pane's own process of a run of the upgrader
         from cc_ci_orch.cli import upgrading
 

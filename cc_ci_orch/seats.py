@@ -8,6 +8,7 @@ from pathlib import Path
 from cc_ci_orch.agents import registry
 from cc_ci_orch.agents.base import Backend, Job
 from cc_ci_orch.agents.environment import agent_env
+from cc_ci_orch.agents.opencode_turn import OpenCodeTurn
 from cc_ci_orch.config import Config, Role
 from cc_ci_orch.core.ledger import ORCHESTRATOR
 from cc_ci_orch.core.model import RoleSpec
@@ -80,6 +81,7 @@ class Seat:
             types_resumed=self.backend.types_resumed,
             own_ids=self.backend.own_ids,
             apart=self.apart,
+            resumable=not isinstance(self.backend, OpenCodeTurn),
         )
 
     def launch(

@@ -9,6 +9,7 @@ from cc_ci_orch.agents.claude import Claude
 from cc_ci_orch.agents.command import Command
 from cc_ci_orch.agents.demo.backend import Demo
 from cc_ci_orch.agents.opencode import OpenCode
+from cc_ci_orch.agents.opencode_turn import OpenCodeTurn
 from cc_ci_orch.config import Config
 from cc_ci_orch.errors import ConfigError
 
@@ -25,6 +26,8 @@ def opencode_file(config: Config, role: str) -> Path:
 
 def orchestrator_backend(name: str, config: Config) -> Backend:
     """The backend by that name for the orchestrator."""
+    if name == "opencode":
+        return OpenCodeTurn(config.opencode_bin, config.opencode_url or "")
     return backend(name, config)
 
 

@@ -24,7 +24,7 @@ def witnesses(
     found: dict[str, Witness] = {
         seat.name: opencode(config, seat, processes, files, clock)
         for seat in seats
-        if seat.backend.name == "opencode"
+        if seat.backend.name == "opencode" and not seat.apart
     }
     return found | {
         seat.name: ClaudeEvidence(

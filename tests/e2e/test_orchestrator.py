@@ -304,3 +304,39 @@ def test_a_terminated_wait_leaves_no_lock(instance: Make) -> None:
     assert it.orchestrator().code == 0
     assert len(notes(it)) == 1
     end(it)
+
+
+CLIENT = """\
+#!/bin/sh
+printf '%s\\n' "$1 $2 $3 $4 $5" >> "$HOME/argv"
+[ "$1" = run ] || exec sleep 1000
+while [ ! -e "$HOME/go" ]; do sleep 0.1; done
+exit "$(cat "$HOME/go")"
+"""
+
+
+def test_under_opencode_the_end_of_a_turn_is_no_death(instance: Make) -> None:
+    """A turn on a server; then the session shows its conversation. A failed turn is healed."""
+    it = instance(OPENCODE_URL="http://127.0.0.1:9")
+    client = it.folder / "opencode"
+    client.write_text(CLIENT)
+    client.chmod(0o700)
+    it.settings |= {"LOOP_BACKEND": "", "BUILDER_BACKEND": "command"}
+    it.settings |= {"ADVERSARY_BACKEND": "command", "ORCHESTRATOR_BACKEND": "opencode"}
+    it.settings["OPENCODE_BIN"] = str(client)
+    home = it.folder / "home"
+    it.start()
+    first = begin(it)
+    told = eventually(lambda: (home / "argv").read_text().splitlines(), LONG)
+    run = "run --attach http://127.0.0.1:9 --title autonomous-orchestrator"
+    assert told == [run]
+    (home / "go").write_text("0")
+    eventually(lambda: len((home / "argv").read_text().splitlines()) == 2, LONG)
+    assert (home / "argv").read_text().splitlines()[1].startswith("attach http://127.0.0.1:9")
+    assert pid(it) == first
+    assert it.session(NAME)["restarts"] == 0
+    (home / "go").write_text("3")
+    kill(first)
+    eventually(lambda: (home / "argv").read_text().count(run) >= 2, LONG)
+    assert "status 3" in it.wait_for_event("session.exited", NAME, 2)["why"]
+    end(it)
