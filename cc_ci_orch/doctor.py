@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from cc_ci_orch import seats
+from cc_ci_orch import doctor_host, seats
 from cc_ci_orch.config import Config
 from cc_ci_orch.core.model import Prompt, PromptKind
 from cc_ci_orch.errors import OrchError
+from cc_ci_orch.findings import Check
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.run import run
@@ -24,16 +24,6 @@ SPACE = 256 * 1024 * 1024
 
 OLDEST_TMUX = (3, 2)
 """tmux 3.2 reads commands from standard input and runs a server in the foreground."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that a start needs."""
-
-    what: str
-    ok: bool
-    found: str
-    fix: str = ""
 
 
 def examine(config: Config, program_root: Path, supervised: Callable[[], bool]) -> list[Check]:
@@ -52,6 +42,7 @@ def examine(config: Config, program_root: Path, supervised: Callable[[], bool]) 
         _boot_id(config),
         _supervisor(supervised),
         _repository(config),
+        *doctor_host.checks(config, program_root),
     ]
     return [Check(c.what, c.ok, config.mask(c.found), c.fix) for c in checks]
 

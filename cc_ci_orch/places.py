@@ -9,6 +9,7 @@ import os
 import shlex
 import socket
 import stat
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from cc_ci_orch.errors import ConfigError
 
 SOCKET_MAX = 100
 """Longest path of a socket, in bytes: the kernel takes 107, and tmux adds `.lock` to it."""
+
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 RECORD = "socket"
 """The file in the state folder that says which socket the running server has."""
@@ -52,16 +55,20 @@ def recorded_socket(state: Path) -> Path | None:
     return Path(text) if usable else None
 
 
-def is_listening(socket_file: Path) -> bool:
-    """Whether a server takes connections there."""
+def listener(path: Path) -> int | None:
+    """The pid of the server that takes connections there; None where none does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
-            probe.connect(str(socket_file))
-        except BlockingIOError:
-            return True
+            probe.connect(str(path))
         except OSError:
-            return False
-    return True
+            return None
+        peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(peer)[0])
+
+
+def is_listening(path: Path) -> bool:
+    """Whether a server takes connections there."""
+    return listener(path) is not None
 
 
 def prepare_state(state: Path) -> None:

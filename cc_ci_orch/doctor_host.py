@@ -1,0 +1,233 @@
+"""Does the host keep an instance running: over a logout, over a reboot, with a clock that is right?
+
+Also whether the agents' programs are logged in. Each check looks, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cc_ci_orch import config as configuration
+from cc_ci_orch import installed, places, seats, secrets
+from cc_ci_orch.config import Config
+from cc_ci_orch.errors import OrchError
+from cc_ci_orch.findings import Check
+from cc_ci_orch.installed import Unit
+from cc_ci_orch.seats import Seat
+from cc_ci_orch.settings import NOT_SETTINGS
+from cc_ci_orch.shell import systemd
+from cc_ci_orch.shell.ports import CannotTell
+
+INSTALL = "sudo ./launch.sh install --write"
+
+LINGERING = Path("/var/lib/systemd/linger")
+
+_OF_ONE_START = ("RESUME_PHASE", "START_PHASE", "ORCH_TMUX_SOCKET", "ORCH_TMUX_EXTERNAL")
+
+
+def checks(config: Config, program_root: Path) -> Iterator[Check]:
+    """All of them."""
+    unit = installed.find(config.name, config.state)
+    yield _clock(program_root)
+    yield from _boot(unit)
+    if unit is not None:
+        yield _same_settings(config, unit, program_root)
+    yield from _server(config, unit)
+    for seat in seats.seats(config):
+        if seat.backend.name == "claude":
+            yield from _claude(config, seat)
+
+
+def _clock(program_root: Path) -> Check:
+    """A clock that was set back to nothing is behind the program's own files."""
+    files = (program_root / "launch.py", Path(__file__))
+    newest = max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+    sane = time.time() > newest - 86400
+    shown = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+    return Check("clock", sane, shown, "sudo timedatectl set-ntp true")
+
+
+# ------------------------------------------------------------------------------- the unit
+
+
+def _boot(unit: Unit | None) -> Iterator[Check]:
+    """What a boot would start."""
+    if unit is None:
+        yield Check("unit", True, f"none is installed: nothing starts at a boot ({INSTALL})")
+        return
+    if not systemd.RUNNING.is_dir():
+        yield Check("unit", False, f"{unit.path} is there, but systemd does not run", INSTALL)
+        return
+    try:
+        shown = systemd.show(unit.name, "ActiveState", "UnitFileState", "NeedDaemonReload")
+    except CannotTell as error:
+        yield Check("unit", False, f"{unit.name}: {error}", f"systemctl status {unit.name}")
+        return
+    active, enabled = shown.get("ActiveState", ""), shown.get("UnitFileState", "")
+    at_boot = enabled in ("enabled", "enabled-runtime", "static", "generated", "linked")
+    fix = f"sudo systemctl enable {unit.name}"
+    if active == "failed":
+        fix = f"journalctl -u {unit.name}"
+    elif shown.get("NeedDaemonReload") == "yes":
+        fix = "sudo systemctl daemon-reload"
+    good = at_boot and active != "failed" and shown.get("NeedDaemonReload") != "yes"
+    yield Check("unit", good, f"{unit.name} is {active}, {enabled or 'not enabled'}", fix)
+
+
+def _same_settings(config: Config, unit: Unit, program_root: Path) -> Check:
+    """Whether a boot would have the settings that hold here."""
+    what = f"settings of {unit.name}"
+    try:
+        env = {**_hidden(config), **unit.settings, "HOME": config.environment.get("HOME", "/")}
+        there = configuration.load(env, program_root)
+    except OrchError as error:
+        return Check(what, False, error.message, INSTALL)
+    names = [n for n in config.found if n not in (*_OF_ONE_START, *NOT_SETTINGS)]
+    other = [n for n in names if n not in there.found or _differs(config, there, n)]
+    if other:
+        found = f"{', '.join(other)}: not as here"
+        return Check(what, False, found, f"keep settings in orch.toml, or {INSTALL}")
+    lost = _not_found(config, there)
+    if lost:
+        found = f"{lost} is not on its PATH"
+        return Check(what, False, found, INSTALL)
+    return Check(what, True, "they are those that hold here")
+
+
+def _differs(here: Config, there: Config, name: str) -> bool:
+    return here.found[name].text != there.found[name].text
+
+
+def _hidden(config: Config) -> Mapping[str, str]:
+    """Those of its settings that stand in a file of their own."""
+    try:
+        return secrets.parse((config.state / "unit.env").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _not_found(here: Config, there: Config) -> str:
+    """The first program that is found here, and that the unit would not find."""
+    programs = ["tmux", "git", *(seat.backend.program() for seat in seats.seats(there))]
+    for program in programs:
+        found = [shutil.which(program, path=c.environment.get("PATH")) for c in (here, there)]
+        if "/" not in program and found[0] and not found[1]:
+            return program
+    return ""
+
+
+# ------------------------------------------------------------------------------- the server
+
+
+def _server(config: Config, unit: Unit | None) -> Iterator[Check]:
+    """Whether what ends around the tmux server ends the server too."""
+    what = "tmux server"
+    pid = places.listener(config.socket)
+    if pid is None:
+        yield Check(what, True, "none runs")
+        return
+    group = systemd.cgroup(pid)
+    home = systemd.unit_of(pid)
+    own = unit.name.replace("-loops.", "-tmux.") if unit else ""
+    if own and home == own:
+        yield Check(what, True, f"it lives in {home}")
+    elif "/user@" in group:
+        linger = _lingers()
+        found = f"it lives in {home}, which ends with the last logout"
+        fix = f"loginctl enable-linger {_user_name()}"
+        yield Check(what, linger, found if not linger else f"{home}, which lingers", fix)
+    elif home.startswith("session-") and home.endswith(".scope"):
+        kills = _logout_kills()
+        found = f"it lives in the login session {home}, "
+        found += "whose processes a logout ends" if kills else "and outlives the logout"
+        yield Check(what, not kills, found, f"run it as a unit: {INSTALL}")
+    elif home.endswith(".service"):
+        found = f"it lives in {home}, and ends with it"
+        fix = "./launch.sh stop, then " + (f"systemctl start {unit.name}" if unit else INSTALL)
+        yield Check(what, False, found, fix)
+    else:
+        yield Check(what, True, f"it lives in {home or 'no unit'}")
+    if unit is None:
+        on = _lingers()
+        yield Check("linger", True, f"{'on' if on else 'off'} for {_user_name()}")
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _lingers() -> bool:
+    return (LINGERING / _user_name()).exists()
+
+
+def _logout_kills() -> bool:
+    """KillUserProcesses=, as the host's files say; its default is no on Debian."""
+    says = False
+    files = [Path("/etc/systemd/logind.conf")]
+    for folder in ("/usr/lib", "/run", "/etc"):
+        files += sorted(Path(folder, "systemd/logind.conf.d").glob("*.conf"))
+    for file in files:
+        try:
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            key, _, value = line.partition("=")
+            if key.strip() == "KillUserProcesses":
+                says = value.strip().lower() in ("yes", "true", "on", "1")
+    return says
+
+
+# ------------------------------------------------------------------------------- the agents
+
+
+def _claude(config: Config, seat: Seat) -> Iterator[Check]:
+    """Login, and what the client asks a person before it works."""
+    env = {**config.environment, **config.secrets}
+    home = Path(env.get("HOME") or "/")
+    own = env.get("CLAUDE_CONFIG_DIR")
+    folder = Path(own) if own else home / ".claude"
+    state = _json((folder if own else home) / ".claude.json")
+    what = f"agent of {seat.name}"
+    if os.getuid() == 0 and not env.get("IS_SANDBOX"):
+        found = "claude refuses to run unattended as root"
+        yield Check(f"{what}: user", False, found, "run the instance as a user of its own")
+    by_key = [name for name in _LOGINS if env.get(name)]
+    keeps = (folder / ".credentials.json").exists() or bool(state.get("oauthAccount"))
+    keeps = keeps or bool(_json(folder / "settings.json").get("apiKeyHelper"))
+    found = f"by {by_key[0]}" if by_key else "logged in" if keeps else "not logged in"
+    fix = f"as {_user_name()}: {seat.backend.program()}, then /login; or a key in .testenv"
+    yield Check(f"{what}: login", bool(by_key) or keeps, found, fix)
+    known = state.get("hasCompletedOnboarding") is True
+    fix = f"as {_user_name()}: {seat.backend.program()}, once, to its prompt"
+    yield Check(f"{what}: set up", known, "done" if known else "never run here", fix)
+    projects = state.get("projects")
+    about = projects.get(os.path.realpath(seat.workdir)) if isinstance(projects, dict) else None
+    refused = isinstance(about, dict) and about.get("hasTrustDialogAccepted") is False
+    found = "refused by a person" if refused else "settled, or about to be by a start"
+    fix = f"as {_user_name()}: {seat.backend.program()} in {seat.workdir}, and trust the folder"
+    yield Check(f"{what}: trust", not refused, found, fix)
+
+
+_LOGINS = (
+    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"),
+)
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
