@@ -22,11 +22,11 @@ ODD = Place(
     group="dd",
     home="/home/o dd",
     program="/srv/it's 100% \N{LATIN SMALL LETTER E WITH ACUTE}$HOME",
-    root="/srv/root \"50%\"",
+    root='/srv/root "50%"',
     state="/srv/state\\here",
     name="odd",
     path="/a b:/usr/bin",
-    settings={"LOOP_COMMAND": "/bin/sh \"a b\" %h $HOME '", "ORCH_POLL": "1s"},
+    settings={"LOOP_COMMAND": '/bin/sh "a b" %h $HOME \'', "ORCH_POLL": "1s"},
 )
 
 needs_systemd = pytest.mark.skipif(

@@ -166,8 +166,7 @@ class Machine:
         home = "/root" if user == "root" else HOME
         clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         clean |= {"HOME": home, "LANG": "C.UTF-8", "USER": user, "LOGNAME": user, **env}
-        become = [] if user == "root" else ["setpriv", f"--reuid={UID}", f"--regid={UID}"]
-        become += [] if user == "root" else ["--init-groups"]
+        become = [] if user == "root" else ["runuser", "-u", user, "--"]
         whole = [
             *("nsenter", f"--target={self._init}", "--all", f"--wdns={home}"),
             *("env", "-i", *(f"{name}={value}" for name, value in clean.items())),
@@ -203,7 +202,7 @@ def why_not() -> str:
     """Why no machine can be made here; "" where one can."""
     if os.geteuid() != 0:
         return "a machine with its own systemd needs root"
-    missing = [p for p in ("unshare", "nsenter", "setpriv", "tmux", "git") if not shutil.which(p)]
+    missing = [p for p in ("unshare", "nsenter", "setpriv", "runuser") if not shutil.which(p)]
     missing += [p for p in ("/usr/lib/systemd/systemd", PYTHON) if not os.path.exists(p)]
     if missing:
         return f"missing: {', '.join(missing)}"

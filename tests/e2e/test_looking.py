@@ -297,7 +297,7 @@ def test_who_looks_on_is_no_typist(instance: Make) -> None:
 
 COMMANDS = """
 start stop restart status logs attach nudge hold release phase explain events watchdog doctor
-config version
+config version install
 """
 
 
