@@ -38,6 +38,10 @@ LATE_AFTER = 20.0
 
 REPLACE = signal.SIGUSR1
 
+READY_WITHIN = 0.05
+"""Seconds between its looks before the first tick: until it has told systemd that it is ready,
+systemd takes a silent supervisor for one that still starts."""
+
 LOOK_EVERY = 0.5
 """Seconds between the main thread's looks at the watchdog and the guardian."""
 
@@ -153,7 +157,7 @@ class Supervisor:
         self._duties.keep_guardian()
         self._thread.start()
         told = False
-        while not self._stopping.wait(LOOK_EVERY):
+        while not self._stopping.wait(LOOK_EVERY if told else READY_WITHIN):
             late = time.monotonic() - self._watchdog.due
             if late > HUNG_AFTER:
                 return 1

@@ -16,7 +16,7 @@ from cc_ci_orch.shell.systemd import unit_of
 from cc_ci_orch.supervisor import REPLACE
 
 BACK = 60.0
-"""Seconds in which systemd has brought up another supervisor. It waits 2 s before it tries."""
+"""Seconds in which systemd has brought up another supervisor. It waits a moment before it tries."""
 
 
 def require_running(call: Call, unit: Unit) -> None:

@@ -21,10 +21,11 @@ from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.settings import NOT_SETTINGS
+from cc_ci_orch.shell import systemd
 from cc_ci_orch.shell.apply import Applier
 from cc_ci_orch.shell.changes import Changes
 from cc_ci_orch.shell.clock import RealClock
-from cc_ci_orch.shell.git import Git
+from cc_ci_orch.shell.git import CLONE_TIMEOUT, Git
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.mirror import Mirror
 from cc_ci_orch.shell.notify import Notifier
@@ -109,6 +110,7 @@ class Instance:
         for seat in seats:
             if not (seat.workdir / ".git").exists():
                 say(f"cloning the work repository for {seat.name}")
+                systemd.take_time(self.config.environment, CLONE_TIMEOUT + 60.0)
                 self.git.clone(url, self.config.branch, seat.workdir)
 
     def record_socket(self) -> None:

@@ -121,7 +121,8 @@ def run_supervisor(
     _record_reboot(instance, say)
     dog.recover()
     name = Name.SUPERVISOR_RECOVERED if crashed else Name.SUPERVISOR_STARTED
-    why = "the supervisor before it ended without a word" if crashed else "a person started it"
+    who = "systemd" if "NOTIFY_SOCKET" in config.environment else "a person"
+    why = "the supervisor before it ended without a word" if crashed else f"{who} started it"
     dog.record(Event(name, why, evidence={"pid": os.getpid(), "version": __version__}))
     if begin or not known:
         roles = tuple(call.args.roles) if begin else ()

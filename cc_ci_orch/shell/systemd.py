@@ -37,6 +37,11 @@ def notify(env: Mapping[str, str], message: str) -> bool:
     return True
 
 
+def take_time(env: Mapping[str, str], seconds: float) -> None:
+    """Tell it that a start takes that much longer from now on."""
+    notify(env, f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
+
 def watchdog_seconds(env: Mapping[str, str]) -> float | None:
     """How often systemd wants a sign of life, in seconds; None where it wants none."""
     usec = env.get("WATCHDOG_USEC", "")

@@ -78,7 +78,8 @@ class Instance:
         return int(shown)
 
     def is_another_than(self, pid: int) -> bool:
-        return self.supervisor() not in (0, pid) and self.works()
+        up = self.supervisor() not in (0, pid) and self.active(LOOPS) == "active"
+        return up and self.works()
 
     def processes(self) -> list[str]:
         """Every process of the user on the machine."""
