@@ -85,7 +85,7 @@ def _same_settings(config: Config, unit: Unit, program_root: Path) -> Check:
     """Whether a boot would have the settings that hold here."""
     what = f"settings of {unit.name}"
     try:
-        env = {**_hidden(config), **unit.settings, "HOME": config.environment.get("HOME", "/")}
+        env = {**_hidden(unit), **unit.settings, "HOME": config.environment.get("HOME", "/")}
         there = configuration.load(env, program_root)
     except OrchError as error:
         return Check(what, False, error.message, INSTALL)
@@ -105,10 +105,12 @@ def _differs(here: Config, there: Config, name: str) -> bool:
     return here.found[name].text != there.found[name].text
 
 
-def _hidden(config: Config) -> Mapping[str, str]:
+def _hidden(unit: Unit) -> Mapping[str, str]:
     """Those of its settings that stand in a file of their own."""
+    if unit.file is None:
+        return {}
     try:
-        return secrets.parse((config.state / "unit.env").read_text(encoding="utf-8"))
+        return secrets.parse(unit.file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 

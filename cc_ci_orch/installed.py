@@ -34,6 +34,8 @@ class Unit:
     settings: Mapping[str, str]
     """What its `Environment=` lines set."""
     user: str
+    file: Path | None = None
+    """A file with further settings, which only its user can read."""
 
     @property
     def name(self) -> str:
@@ -64,18 +66,20 @@ def read(path: Path) -> Unit:
     """What a unit's file says; OSError where it can't be read."""
     text = re.sub(r"\\\n", " ", path.read_text(encoding="utf-8", errors="surrogateescape"))
     settings: dict[str, str] = {}
-    user = "root"
+    user, file = "root", None
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key.strip() == "User":
             user = value.strip()
+        elif key.strip() == "EnvironmentFile":
+            file = Path(value.strip().removeprefix("-").replace("%%", "%"))
         elif key.strip() == "Environment":
             if not value.strip():
                 settings.clear()
             for word in words(value):
                 name, _, content = word.partition("=")
                 settings[name] = content
-    return Unit(path, settings, user)
+    return Unit(path, settings, user, file)
 
 
 def words(text: str) -> Iterator[str]:

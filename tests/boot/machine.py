@@ -2,7 +2,7 @@
 
 Nothing of the host is touched: the machine has its own processes, mounts and network, and
 they end with its first process, which ends with ours. Its control groups and its folder are
-removed with it; those of a test that was killed, by the next one.
+removed by a process that waits for our end, however that comes.
 """
 
 from __future__ import annotations
@@ -69,12 +69,16 @@ class Machine:
         why = why_not()
         if why:
             raise NoMachine(why)
-        _sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir="/tmp"))
         self.root = self.folder / "root"
-        self._cgroup = _cgroups() / self.folder.name
+        self.cgroup = _cgroups() / self.folder.name
         self._process: subprocess.Popen[bytes] | None = None
-        self._init = 0
+        self.init = 0
+        self._janitor = subprocess.Popen(
+            [str(HERE / "clean.sh"), str(self.folder), str(self.cgroup)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         try:
             _make_root(self.root)
         except BaseException:
@@ -112,12 +116,12 @@ class Machine:
     def boot(self) -> None:
         """Switch it on, with a new boot id, and wait until it has booted."""
         self.write(BOOT_ID, f"{uuid.uuid4()}\n")
-        self._cgroup.mkdir(exist_ok=True)
+        self.cgroup.mkdir(exist_ok=True)
         argv = ["setpriv", "--pdeathsig", "KILL", str(HERE / "boot.sh")]
         log = (self.folder / "console").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [*argv, str(self.root), str(self._cgroup)],
+                [*argv, str(self.root), str(self.cgroup)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.eventually(self._has_booted, LONG)
@@ -126,8 +130,8 @@ class Machine:
         assert self._process is not None
         if self._process.poll() is not None:
             raise NoMachine(f"it did not boot: {(self.folder / 'console').read_text()}")
-        self._init = _only_child(self._process.pid)
-        if not self._init:
+        self.init = _only_child(self._process.pid)
+        if not self.init:
             return False
         state = self.run("systemctl", "is-system-running").out.strip()
         return state in ("running", "degraded")
@@ -144,13 +148,14 @@ class Machine:
             self._process.kill()  # its first process goes with it, and all others with that
             self._process.wait()
             self._process = None
-            self._init = 0
-        _remove_cgroup(self._cgroup)
+            self.init = 0
 
     def remove(self) -> None:
         """Switch it off at once, and remove all of it."""
         self._off()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        assert self._janitor.stdin is not None
+        self._janitor.stdin.close()
+        self._janitor.wait(LONG)
 
     # ------------------------------------------------------------------ commands
 
@@ -168,7 +173,7 @@ class Machine:
         clean |= {"HOME": home, "LANG": "C.UTF-8", "USER": user, "LOGNAME": user, **env}
         become = [] if user == "root" else ["runuser", "-u", user, "--"]
         whole = [
-            *("nsenter", f"--target={self._init}", "--all", f"--wdns={home}"),
+            *("nsenter", f"--target={self.init}", "--all", f"--wdns={home}"),
             *("env", "-i", *(f"{name}={value}" for name, value in clean.items())),
             *become,
             *argv,
@@ -193,7 +198,7 @@ class Machine:
         deadline = time.monotonic() + timeout
         while not (value := predicate()):
             if time.monotonic() > deadline:
-                said = self.journal() if self._init else ""
+                said = self.journal() if self.init else ""
                 raise AssertionError(f"still {value!r} after {timeout:g} s\n{said}")
             time.sleep(0.05)
 
@@ -233,38 +238,6 @@ def _cgroups() -> Path:
         if kind == "cgroup2":
             return Path(where)
     raise NoMachine("there is no cgroup2 file system")
-
-
-def _remove_cgroup(group: Path) -> None:
-    """With those below it; once its processes are gone, which takes a moment."""
-    deadline = time.monotonic() + 10
-    while group.exists() and time.monotonic() < deadline:
-        for below in sorted(group.rglob("*"), reverse=True):
-            if below.is_dir():
-                with suppress(OSError):
-                    below.rmdir()
-        with suppress(OSError):
-            group.rmdir()
-        time.sleep(0.02)
-
-
-def _sweep() -> None:
-    """Remove what killed tests left: their processes are gone by themselves."""
-    for left in (*Path("/tmp").glob(f"{PREFIX}*"), *_cgroups().glob(f"{PREFIX}*")):
-        owner = left.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdigit() and _is_gone(int(owner), left):
-            shutil.rmtree(left, ignore_errors=True)
-            if left.exists():
-                _remove_cgroup(left)
-
-
-def _is_gone(pid: int, left: Path) -> bool:
-    """Another's pid can mean another process in another namespace: so only what is old."""
-    try:
-        age = time.time() - left.stat().st_mtime
-    except OSError:
-        return False
-    return age > 3600 and not os.path.exists(f"/proc/{pid}")
 
 
 def _only_child(pid: int) -> int:
