@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -203,6 +204,7 @@ class Machine:
             time.sleep(0.05)
 
 
+@cache
 def why_not() -> str:
     """Why no machine can be made here; "" where one can."""
     if os.geteuid() != 0:
