@@ -168,8 +168,8 @@ def _write(
 ) -> int:
     _require_root("write")
     _refuse_another(config)
+    _make_state(config.state, user)
     with _acting_as(user):
-        places.prepare_state(config.state)
         _write_hidden(config.state / "unit.env", hidden)
         if not os.access(config.root, os.W_OK):
             _say(config, f"{user.pw_name} can't write to {config.root}, where REBOOTS.md stands")
@@ -184,6 +184,23 @@ def _write(
         if name.endswith(".timer"):
             _say(config, f"for the upgrader: systemctl enable --now {name}")
     return 0
+
+
+def _make_state(state: Path, user: pwd.struct_passwd) -> None:
+    """The state folder, the user's own; made by root only where the user can't.
+
+    Where they can, what root makes there could be swapped for a link to somewhere else.
+    """
+    with _acting_as(user):
+        try:
+            return places.prepare_state(state)
+        except ConfigError:
+            if state.exists():
+                raise
+    state.mkdir(mode=0o700, parents=True)
+    os.chown(state, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    with _acting_as(user):
+        places.prepare_state(state)
 
 
 def _require_root(what: str) -> None:

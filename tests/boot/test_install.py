@@ -98,3 +98,27 @@ def test_doctor_sees_a_server_that_ends_with_something_else(machine: Machine) ->
     seen = machine.run(LAUNCH, "doctor", user=USER, env=env)
     assert seen.code == 1 and "else.service, and ends with it" in seen.out, seen
     machine.must(LAUNCH, "stop", "--grace", "1s", user=USER, env=env)
+
+
+def test_a_state_folder_where_only_root_can_make_one(machine: Machine) -> None:
+    """Below /var/lib, say: made for the user, private, and used by the unit."""
+    env = {
+        "LOOP_BACKEND": "command",
+        "LOOP_COMMAND": "/bin/cat",
+        "ORCH_STATE": "/var/lib/elsewhere/state",
+        "WORK_REPO": "https://u:s3cr3t-w0rd@127.0.0.1:9/r.git",
+    }
+    machine.must(LAUNCH, "install", "--write", "--user", USER, env=env)
+    state = machine.path("/var/lib/elsewhere/state")
+    assert machine.must("stat", "-c", "%U %a", env["ORCH_STATE"]) == f"{USER} 700\n"
+    assert (state / "unit.env").stat().st_mode & 0o777 == 0o600
+    assert "s3cr3t" not in "".join(installed(machine).values())
+    machine.must(LAUNCH, "install", "--write", "--user", USER, env={**env, "WORK_REPO": ""})
+    assert not (state / "unit.env").exists()
+    machine.must("systemctl", "start", "cc-ci-loops.service")
+    machine.eventually(lambda: machine.run(LAUNCH, "status", user=USER, env=env).code == 0)
+    refused = machine.run(LAUNCH, "install", "--remove", "--user", USER, env=env)
+    assert refused.code == 75 and "it runs" in refused.err
+    machine.must("systemctl", "stop", "cc-ci-tmux.service")
+    machine.must(LAUNCH, "install", "--remove", "--user", USER, env=env)
+    assert installed(machine) == {}
