@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,14 +102,21 @@ def looks(state: State, program: Path, binary: Path, count: int) -> Counter[str]
         it.end()
 
 
-def page(found: dict[State, Counter[str]], count: int, version: str) -> str:
+def page(
+    found: Mapping[State, Counter[str]],
+    count: int,
+    client: str,
+    version: str,
+    stall: int = STALL,
+    module: str = "tests.clients.truth",
+) -> str:
     """The table in Markdown."""
     lines = [
-        "# The judgement against the truth: Claude Code",
+        f"# The judgement against the truth: {client}",
         "",
-        f"{version}, the real client in tmux before a fake model, {count} looks at random",
-        f"moments in each state, `stall_after` {STALL} s. Made by",
-        "`.venv/bin/python -m tests.clients.truth`.",
+        f"{client} {version}, the real client in tmux before a fake model, {count} looks at random",
+        f"moments in each state, `stall_after` {stall} s. Made by",
+        f"`.venv/bin/python -m {module}`.",
         "",
         "| state | truth | " + " | ".join(LIVENESS) + " | other |",
         "|---|---|" + "---|" * (len(LIVENESS) + 1),
@@ -125,33 +133,49 @@ def page(found: dict[State, Counter[str]], count: int, version: str) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+def isolate(module: str, count: int) -> None:
+    """As root: run the module again without any network but loopback, and end with it."""
     if os.geteuid() == 0 and "TRUTH_INSIDE" not in os.environ:
         inside = ["sh", "-c", 'ip link set lo up && exec "$0" "$@"', sys.executable, "-m"]
-        isolate = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        argv = [*isolate, *inside, "tests.clients.truth", str(count)]
+        alone = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        argv = [*alone, *inside, module, str(count)]
         env = {**os.environ, "TRUTH_INSIDE": "1"}
         sys.exit(subprocess.run(argv, cwd=REPOSITORY, env=env, check=False).returncode)
-    try:
-        binary = provide("claude")
-    except Missing as why:
-        sys.exit(str(why))
-    told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    """A copy of the program, that nobody changes meanwhile."""
     program = Path(tempfile.mkdtemp(prefix="orch-program-", dir="/tmp"))
     for name in ("cc_ci_orch", "plan", "prompts"):
         shutil.copytree(REPOSITORY / name, program / name)
     for file in (*REPOSITORY.glob("launch*.py"), *REPOSITORY.glob("launch*.sh")):
         shutil.copy2(file, program)
-    with ThreadPoolExecutor(2) as pool:
+    yield program
+    shutil.rmtree(program)
+
+
+def wanted() -> int:
+    """How many looks were asked for."""
+    return int(sys.argv[1]) if len(sys.argv) > 1 else 20
+
+
+def main() -> None:
+    count = wanted()
+    isolate("tests.clients.truth", count)
+    try:
+        binary = provide("claude")
+    except Missing as why:
+        sys.exit(str(why))
+    told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
+    with copied() as program, ThreadPoolExecutor(2) as pool:
         work = {state: pool.submit(looks, state, program, binary, count) for state in STATES}
         found = {}
         for state, future in work.items():
             found[state] = future.result()
             print(f"{state.name}: {state.truth}: {dict(found[state])}", flush=True)
-    text = page(found, count, f"Claude Code {told.stdout.split()[0]}")
+    text = page(found, count, "Claude Code", told.stdout.split()[0])
     (REPOSITORY / "docs" / "liveness-claude.md").write_text(text)
-    shutil.rmtree(program)
 
 
 if __name__ == "__main__":
