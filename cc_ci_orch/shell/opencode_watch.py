@@ -79,8 +79,8 @@ class OpencodeWatch:
         self._tools: dict[str, str] = {}
         self._stale = True
         self._read_at = float("-inf")
-        for target in (self._follow, self._poll):
-            threading.Thread(target=target, name="opencode", daemon=True).start()
+        for name, target in (("events", self._follow), ("state", self._poll)):
+            threading.Thread(target=target, name=f"opencode {name}", daemon=True).start()
 
     def told(self, wait: float = 0.0) -> Told:
         """What is known; waits at most so long for the first answer."""
