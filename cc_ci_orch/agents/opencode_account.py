@@ -41,6 +41,8 @@ class Talk:
     error: Failure | None = None
     mark: str = ""
     """Changes with every answer, tool call and result in it."""
+    begun: str = ""
+    """Changes when the model is asked, and when its answer begins."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def read_talk(messages: Sequence[Record]) -> Talk:
         frozenset(str(p.get("id")) for p in parts if tool_runs(p)),
         failed if answered else None,
         f"{_id(told)} {len(work)} {state}",
+        f"{_id(last)} {len(parts)}",
     )
 
 

@@ -51,6 +51,10 @@ class Judgement:
 TOKENS = "token counter"
 """The progress signal of a client that counts them on its screen, which is not always looked at."""
 
+BEGUN = "request"
+"""What tells that the client began to ask its model. That is no progress, for it does so in a
+hang, too; but the silence of a hang can't have begun before."""
+
 COMMITS = "commits"
 """The progress signal of the role's own commits: after one, idle nudges begin anew."""
 
@@ -112,7 +116,11 @@ def _take_signals(
         for name, value in signals.items()
         if name not in mem.marks or mem.marks[name].value != value
     }
+    if BEGUN in changed:
+        mem = replace(mem, rest_at=now)
     for name in changed:
+        if name == BEGUN:
+            continue
         if name == "window" and (view.log_counts or now < mem.echo_until):
             continue  # the log tells more; or it is an echo
         if name in mem.marks:

@@ -18,6 +18,7 @@ from typing import Any
 
 from cc_ci_orch.agents import opencode_account, opencode_screen
 from cc_ci_orch.agents.opencode import OWN, UNATTENDED, model_of
+from cc_ci_orch.core import liveness
 from cc_ci_orch.core.model import Account, Doing, ProcessId, RoleMemory, SessionView
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.shell.opencode_api import Absent, OpencodeApi
@@ -148,7 +149,8 @@ class OpencodeEvidence:
         self._spoke = True
         if told.sight.talk is None:
             return self._without_conversation(view, mem)
-        signals: dict[str, int | str] = {"messages": told.sight.talk.mark}
+        talk = told.sight.talk
+        signals: dict[str, int | str] = {"messages": talk.mark, liveness.BEGUN: talk.begun}
         if told.worked:
             signals["events"] = told.worked
         return replace(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cc_ci_orch.core import liveness
 from cc_ci_orch.core.actions import Press, StartSession, Type
 from cc_ci_orch.core.events import Name
-from cc_ci_orch.core.model import Liveness, PromptKind, SessionView
+from cc_ci_orch.core.model import Liveness, PromptKind, Rung, SessionView
 from tests.core.builders import BUSY, CLIENT, IDLE, Agent, Story, client
 
 TWO_KEYS = replace(CLIENT, interrupt=("Escape", "Escape"))
@@ -156,3 +157,22 @@ def test_an_interrupt_that_works_is_followed_by_a_nudge_and_no_further_key() -> 
     keys = [press.keys for press in story.actions(Press) if press.keys != ("Enter",)]
     assert keys == [("Escape",)]
     assert [typed.prompt.kind for typed in story.actions(Type)] == [PromptKind.STALLED]
+
+
+def test_silence_begins_with_the_request_and_the_request_is_no_progress() -> None:
+    """A client that asks its model late isn't stalled yet; one that asks again and again, in
+    vain, climbs on."""
+    story = chooser()
+    story.agent().signals[liveness.BEGUN] = 1
+    story.started()
+    story.wait(800)
+    story.agent().signals[liveness.BEGUN] = 2
+    story.wait(880)
+    assert "session.stalled" not in story.events()
+    assert story.mem().progress_at is None
+    story.wait(40)
+    assert "session.stalled" in story.events()
+    assert story.mem().rung is Rung.NUDGED
+    story.agent().signals[liveness.BEGUN] = 3
+    story.wait(20)
+    assert story.mem().rung is Rung.NUDGED
