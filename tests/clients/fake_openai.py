@@ -5,7 +5,7 @@
 FOLDER/behaviour and FOLDER/requests.jsonl are those of `fake_model.py`. Besides:
 
     tools N COMMAND        asks for bash(COMMAND) N times in a row, then answers
-    task PROMPT            lets a subagent work on that; the subagent's model is `slow 30 2`
+    task PROMPT            lets a subagent work on that; the subagent's model is `slow 300 2`
     quota                  429 whose text says that the usage limit is reached
 """
 
@@ -87,12 +87,12 @@ class Handler(BaseHTTPRequestHandler):
             count, _, command = rest.partition(" ")
             wanted = int(count)
         if kind == "task" and "task" not in names:
-            self._send(body, self._words("slow", 30, 2), "stop")
+            self._send(body, self._words("slow", 300, 2), "stop")
         elif kind == "task" and results == 0:
             call = {"description": "a task", "prompt": rest, "subagent_type": "general"}
             self._send(body, self._tool("task", call), "tool_calls")
         elif kind in ("tool", "tools") and results < wanted:
-            call = {"command": command, "description": "Fake tool call"}
+            call = {"command": command, "description": "Fake tool call", "timeout": 900_000}
             self._send(body, self._tool("bash", call), "tool_calls")
         elif kind in ("slow", "silent", "ping"):
             seconds, gap = (*map(float, rest.split()), 1.0)[:2]

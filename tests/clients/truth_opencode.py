@@ -25,9 +25,9 @@ ASKS = {"permission": {"bash": {"touch *": "ask"}}}
 
 STATES = (
     State("at its prompt", "idle", "ok"),
-    State("a word every 5 s", "working", "slow 100 5", STALL),
-    State("a silent tool", "working", "tool timeout 90 tail -f /dev/null", STALL),
-    State("a tool that uses CPU", "working", "tool timeout 90 sh -c 'while :; do :; done'", STALL),
+    State("a word every 5 s", "working", "slow 900 5", STALL),
+    State("a silent tool", "working", "tool timeout 600 tail -f /dev/null", STALL),
+    State("a tool that uses CPU", "working", "tool timeout 600 sh -c 'while :; do :; done'", STALL),
     State("a subagent at work", "working", "task look around", STALL),
     State("the API never answers", "stalled", "hang 600", STALL + 4),
     State("silent in mid-stream", "stalled", "silent 600", STALL + 4),
@@ -63,7 +63,7 @@ def looks(state: State, program: Path, binary: Path, count: int) -> Counter[str]
         time.sleep(state.after + 3)
         found: Counter[str] = Counter()
         for _ in range(count):
-            time.sleep(random.uniform(0.1, 1.5))
+            time.sleep(random.uniform(0.1, 0.8))
             found[it.liveness()] += 1
         return found
     finally:
