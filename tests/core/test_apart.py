@@ -144,3 +144,51 @@ def test_without_a_supervisor_it_is_started_and_nothing_else_is() -> None:
     story.die("orchestrator")
     story.wait(30)
     assert starts(story) == ["orchestrator"]
+
+
+def refused(story: Story) -> tuple[int, str] | None:
+    """What becomes of a start that is asked for now."""
+    number = story.ask("start", "orchestrator")
+    story.wait(40)
+    return answer(story, number)
+
+
+def test_one_that_runs_is_not_started_again() -> None:
+    story = with_orchestrator().forget()
+    assert refused(story) == (0, "orchestrator is already running")
+    assert starts(story) == []
+
+
+def test_a_start_that_comes_to_nothing_says_why() -> None:
+    """It could not be started; its process ended at once."""
+    story = Story(*PAIR, APART).started()
+    story.agent("orchestrator").cannot_start = "no such folder"
+    assert refused(story) == (1, "can't start orchestrator: no such folder")
+    story = Story(*PAIR, APART).started()
+    story.agent("orchestrator").dies_at_once = True
+    found = refused(story)
+    assert found == (1, "can't start orchestrator: its process ended with status 1")
+
+
+def test_a_start_is_refused_where_it_can_not_be_seen_through() -> None:
+    """tmux is silent; it is held; somebody stops it before it has come up."""
+    story = Story(*PAIR, APART).started()
+    story.tmux = False
+    assert refused(story) == (75, "can't start orchestrator: tmux doesn't answer")
+    story = Story(*PAIR, APART).started()
+    story.ask("hold", "orchestrator")
+    assert refused(story) == (1, "can't start orchestrator: it is held, and so left alone")
+    story = Story(*PAIR, TALKING).started()
+    number = story.ask("start", "orchestrator")
+    story.ask("stop", "orchestrator")
+    story.wait(20)
+    assert answer(story, number) == (1, "can't start orchestrator: somebody stopped it meanwhile")
+
+
+def test_a_client_that_does_not_come_up_is_started_all_the_same() -> None:
+    """Its prompt is not seen for half a minute: the start is answered, the rest is healing."""
+    story = Story(*PAIR, replace(TALKING, types_first=True)).started()
+    story.agent("orchestrator").typed_ago = 0.0  # a person is at it: nothing is typed
+    number = story.ask("start", "orchestrator")
+    story.wait(60)
+    assert answer(story, number) == (0, "started orchestrator")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cc_ci_orch.core.kickoff import LONGEST_LINE, render, template_name, wrap
+from cc_ci_orch.core.kickoff import LONGEST_LINE, own_template_name, render, template_name, wrap
 from cc_ci_orch.core.model import PromptKind
 
 
@@ -41,3 +41,8 @@ def test_no_line_is_too_long_for_a_terminal_and_no_word_is_lost(text: str) -> No
 def test_lines_are_broken_at_spaces() -> None:
     assert wrap("x" * 600 + " " + "y" * 600) == "x" * 600 + "\n" + "y" * 600
     assert wrap("short") == "short"
+
+
+def test_a_role_may_have_texts_of_its_own() -> None:
+    assert own_template_name(PromptKind.KICKOFF, "reader.md") == "reader.md"
+    assert own_template_name(PromptKind.IDLE, "reader.md") == "reader-nudge.md"
