@@ -81,6 +81,9 @@ class FakeTerminal:
     def modes(self, tty: str) -> TtyModes | None:
         return TtyModes(echo=self.echo, canonical=self.echo)
 
+    def unread(self, tty: str) -> int | None:
+        return None
+
     def close(self, session: str) -> None:
         self._change()
         server = self._machine.server

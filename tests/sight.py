@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cc_ci_orch.core.codec import decode
-from cc_ci_orch.core.model import Memory, RoleMemory
+from cc_ci_orch.core.model import RoleMemory
 from cc_ci_orch.seats import Seat
-from cc_ci_orch.shell.records import EVENTS, MEMORY
+from cc_ci_orch.shell.records import EVENTS
 from cc_ci_orch.watchdog import Watchdog
 from tests.fate import Fate
 from tests.parts import Pane
@@ -56,8 +55,3 @@ class Sight(Fate):
 
     def all_work(self) -> bool:
         return all(role in self.agents and self.agents[role].working for role in ROLES)
-
-    def stored_memory(self) -> Memory:
-        """What the next supervisor would know."""
-        text = self.machine.json.get(MEMORY)
-        return decode(Memory, json.loads(text)["memory"]) if text else Memory()

@@ -20,17 +20,19 @@ class Command:
     template: Template
     resume: Template | None = None
     name: str = "command"
-    traits: Traits = field(
-        default=Traits(
-            log_is_progress=True,
-            has_account=False,
-            cpu_always=True,
-            interrupt=("Escape", "C-c"),
-        )
-    )
     types_resumed: bool = False
     own_ids: str = ""
     exit: ExitBySignal | ExitByWords = field(default=ExitBySignal())
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(
+            log_is_progress=True,
+            has_account=False,
+            cpu_always=True,
+            can_lose=self.resume is not None,
+            interrupt=("Escape", "C-c"),
+        )
 
     @property
     def types_first(self) -> bool:

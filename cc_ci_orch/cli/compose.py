@@ -13,10 +13,10 @@ from cc_ci_orch.cli.witnesses import keepers, telling_folders, witnesses
 from cc_ci_orch.config import Config
 from cc_ci_orch.core import briefing
 from cc_ci_orch.core.actions import Notify, Reply
-from cc_ci_orch.core.decide import UNKNOWN_BOOT
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Course, Memory, Prompt, PromptKind, Trouble
 from cc_ci_orch.core.phases import PhaseSpec
+from cc_ci_orch.core.times import UNKNOWN_BOOT
 from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
@@ -177,6 +177,7 @@ class Instance:
             witnesses=witnesses(self.config, self.everyone, self.processes, self.store, self.clock),
             screens=self.terminal.screens,
             has=keepers(self.config, self.orchestrator, self.processes, self.store),
+            unread=self.terminal.unread,
         )
 
     def watchdog(

@@ -14,8 +14,8 @@ from cc_ci_orch.cli import looking
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.core import journal as journals
-from cc_ci_orch.core.decide import UNKNOWN_BOOT
 from cc_ci_orch.core.events import Name
+from cc_ci_orch.core.times import UNKNOWN_BOOT
 from cc_ci_orch.errors import OrchError, UsageError
 from cc_ci_orch.shell import prose
 from cc_ci_orch.shell.lock import Lock

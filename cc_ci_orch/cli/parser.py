@@ -55,6 +55,8 @@ def parse(argv: Sequence[str]) -> Namespace:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_lifecycle, _looking, _steering, _handing_over, _checking):
         add(commands)
+    if argv[:1] == ["supervise"]:  # our own: no error names it
+        _supervise(commands)
     return parser.parse_args(argv)
 
 
@@ -119,6 +121,9 @@ def _lifecycle(commands: Any) -> None:
     watchdog.add_argument(
         "--dry-run", action="store_true", help="print what would be done, and do nothing"
     )
+
+
+def _supervise(commands: Any) -> None:
     supervise = commands.add_parser("supervise")
     supervise.add_argument("roles", nargs="*")
     supervise.add_argument("--begin", action="store_true")

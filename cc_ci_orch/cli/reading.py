@@ -13,6 +13,7 @@ from cc_ci_orch import readable
 from cc_ci_orch.cli import conversation, talk
 from cc_ci_orch.cli.loops import Call, one_line
 from cc_ci_orch.errors import OrchError
+from cc_ci_orch.shell.following import Followed
 from cc_ci_orch.shell.records import EVENTS
 from cc_ci_orch.shell.store import Store
 
@@ -90,34 +91,29 @@ def events(call: Call) -> int:
     """The event log."""
     if call.args.role is not None:
         talk.check_roles(call, [call.args.role], also=talk.OWN_ROLES)
-    path = call.config.state / EVENTS
-    for line in _recorded(call.config.state, call.args.role, call.args.n):
+    state = call.config.state
+    log = Followed(lambda: Store(state).parts(EVENTS) if state.is_dir() else [])
+    for line in _recorded(log.before(), call.args.role, call.args.n):
         call.out(_event_text(line, call.args.json))
-    if call.args.f:
-        rest = b""
-        for chunk in _growth_from_start(path):
-            *whole, rest = (rest + chunk).split(b"\n")
-            for raw in whole:
-                line = raw.decode("utf-8", "replace")
-                if _matches(line, call.args.role):
-                    call.out(_event_text(line, call.args.json))
+    rest = b""
+    while call.args.f:
+        *whole, rest = (rest + log.news()).split(b"\n")
+        for raw in whole:
+            line = raw.decode("utf-8", "replace")
+            if _matches(line, call.args.role):
+                call.out(_event_text(line, call.args.json))
+        time.sleep(FOLLOW_EVERY)
+    log.close()
     return 0
 
 
-def _recorded(state: Path, role: str | None, count: int) -> list[str]:
+def _recorded(parts: Iterator[bytes], role: str | None, count: int) -> list[str]:
     """The last events, from as many of the rotated files as that takes."""
-    parts = Store(state).parts(EVENTS) if state.is_dir() else []
     kept: list[str] = []
-    while parts and len(kept) < count:
-        lines = parts.pop().read_text(encoding="utf-8", errors="replace").split("\n")
+    while len(kept) < count and (part := next(parts, None)) is not None:
+        lines = part.decode("utf-8", "replace").split("\n")
         kept = [line for line in lines if _matches(line, role)] + kept
     return kept[len(kept) - min(count, len(kept)) :]
-
-
-def _growth_from_start(path: Path) -> Iterator[bytes]:
-    while not path.exists():
-        time.sleep(FOLLOW_EVERY)
-    yield from _growth(path)
 
 
 def _matches(line: str, role: str | None) -> bool:

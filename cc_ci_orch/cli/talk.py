@@ -48,11 +48,9 @@ def ask(call: Call, request: Request, timeout: float = ANSWER) -> Mapping[str, A
     """
     if query(call.config.state, "alive") is None:
         return None
-    message = {
-        "do": "request",
-        "request": encode(replace(request, id=0)),
-        "by": time.monotonic() + timeout,
-    }
+    by = time.monotonic() + timeout
+    request = replace(request, id=0, by=by if request.kind == "nudge" else None)
+    message = {"do": "request", "request": encode(request), "by": by}
     return control.call(call.config.state, message, timeout)
 
 

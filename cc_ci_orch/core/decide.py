@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cc_ci_orch.core import apart, course, healing, liveness, passage, requests, session, starting
+from cc_ci_orch.core import (
+    apart,
+    course,
+    healing,
+    liveness,
+    passage,
+    requests,
+    session,
+    starting,
+    times,
+    unwritten,
+)
 from cc_ci_orch.core.actions import EndServer, HideLog, Notify, ShowLog
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import (
     Ending,
-    Mark,
     Memory,
     Outcome,
     PhaseState,
@@ -28,7 +38,6 @@ from cc_ci_orch.core.model import (
 )
 from cc_ci_orch.core.policy import (
     DRAWN,
-    MAX_CREDITED_GAP,
     START_SETTLE,
     STOP_GRACE,
     STOP_MARGIN,
@@ -37,18 +46,16 @@ from cc_ci_orch.core.policy import (
 )
 from cc_ci_orch.core.step import Decision, Moment, Step
 
-UNKNOWN_BOOT = "unknown"
-"""The boot id of a host that doesn't tell it: no reason to believe in another boot."""
-
 
 def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
     """Decide everything about this tick."""
-    decision = _note_boot(Decision(_through_time(snapshot, memory, policy)), memory)
+    decision = _note_boot(Decision(times.through(snapshot, memory, policy)), memory)
     decision = apart.settle(decision, snapshot)
     at = Moment(snapshot.mono, snapshot.wall, policy, snapshot.entropy)
     decision = _take_outcomes(decision, snapshot, at)
     decision = _take_troubles(decision, snapshot)
     decision = requests.take(decision, snapshot)
+    decision = unwritten.believe(decision, snapshot)
     decision = course.follow(decision, snapshot)
     decision = passage.end_if_complete(decision, snapshot)
     decision = _step_roles(decision, snapshot, at)
@@ -64,23 +71,6 @@ def decide(snapshot: Snapshot, memory: Memory, policy: Policy) -> Decision:
 # ------------------------------------------------------------------------------------- time
 
 
-def _through_time(snapshot: Snapshot, memory: Memory, policy: Policy) -> Memory:
-    """Another boot makes every mono time meaningless; a gap between ticks ages nothing."""
-    if snapshot.boot_id not in (memory.boot_id, UNKNOWN_BOOT):
-        roles = {name: _after_boot(mem, snapshot) for name, mem in memory.roles.items()}
-        for name in apart.names(snapshot) & roles.keys():
-            roles[name] = apart.after_boot(roles[name], snapshot.sessions.get(name))
-        fresh = replace(memory.course, since=snapshot.mono)
-        return replace(
-            memory, boot_id=snapshot.boot_id, roles=roles, viewer_retry_at=0.0, course=fresh
-        )
-    unseen = snapshot.mono - memory.last_tick - max(3 * policy.poll, MAX_CREDITED_GAP)
-    if unseen <= 0 or snapshot.terminal is Seen.UNKNOWN:
-        return memory
-    roles = {name: _excuse(mem, unseen) for name, mem in memory.roles.items()}
-    return replace(memory, roles=roles)
-
-
 def _note_boot(decision: Decision, before: Memory) -> Decision:
     """The host was rebooted, if another boot was known before."""
     boot = decision.memory.boot_id
@@ -90,38 +80,6 @@ def _note_boot(decision: Decision, before: Memory) -> Decision:
     event = Event(Name.HOST_REBOOTED, "the boot id is another one now", evidence=evidence)
     note = Notify(f"rebooted:{boot}", "the host was rebooted", "the loops go on where they were")
     return decision.record(event).then(note)
-
-
-def _after_boot(mem: RoleMemory, snapshot: Snapshot) -> RoleMemory:
-    """What a person decided and the conversation outlive a boot; processes and times don't."""
-    return RoleMemory(
-        wanted=mem.wanted,
-        kept_down=mem.kept_down,
-        held=mem.held,
-        conversation=mem.conversation,
-        conversation_backend=mem.conversation_backend,
-        begun=mem.begun,
-        tried=mem.tried,
-        restarts=mem.restarts,
-        inbox=mem.inbox,
-        mode=Then.RESUME,
-        since=snapshot.mono,
-        since_wall=snapshot.wall,
-    )
-
-
-def _excuse(mem: RoleMemory, unseen: float) -> RoleMemory:
-    """Move the ages on by a time in which nobody looked."""
-    return replace(
-        mem,
-        quiet_from=liveness.quiet_since(mem) + unseen,
-        progress_at=None if mem.progress_at is None else mem.progress_at + unseen,
-        rung_at=mem.rung_at + unseen,
-        since=mem.since + unseen,
-        log_at=mem.log_at + unseen,
-        marks={name: Mark(mark.value, mark.at + unseen) for name, mark in mem.marks.items()},
-        cpu=None,
-    )
 
 
 # -------------------------------------------------------------------------------- outcomes
@@ -147,8 +105,7 @@ def _take_outcome(mem: RoleMemory, outcome: Outcome, spec: RoleSpec, at: Moment)
         case "StartSession":
             return starting.start_failed(mem, spec, at, outcome.detail)
         case "AskExit" if outcome.skipped and mem.ending is not None and mem.ending.checked:
-            rung = healing.rung_below(mem.rung)
-            return Step(replace(mem, ending=None, rung=rung, rung_at=at.now))
+            return Step(healing.call_off(mem, at.now))
         case "Type" | "Press":
             return Step(_typed(mem, outcome, at))
         case _:
@@ -160,11 +117,14 @@ def _typed(mem: RoleMemory, outcome: Outcome, at: Moment) -> RoleMemory:
 
     Nor does what a stalled client draws of it end the stall: it goes on drawing in a hang.
     """
+    mem = replace(mem, typed=False)
     if not outcome.ok:
         if mem.typing is None:
             return mem
         return replace(mem, typing=replace(mem.typing, trouble=outcome.detail or "not typed"))
     left = mem.echo if at.now < mem.echo_until else 0
+    if mem.typing is not None:
+        mem = replace(mem, typing=replace(mem.typing, echo=mem.typing.echo + outcome.echo))
     until = at.now + 2 * at.policy.submit_wait
     echo = DRAWN if outcome.draws and mem.rung is not Rung.NONE else outcome.echo
     return replace(mem, echo=left + echo, echo_until=until)

@@ -14,7 +14,8 @@ kept until the new process has been at work for `stable_after`, so that an agent
 prints a greeting and hangs again doesn't start from the bottom for ever.
 
 *Conversation.* It is resumed until the client says that it has none, or until two resumed
-processes in a row died at once; then it is recorded as lost and a fresh one begins.
+processes in a row died at once; then it is recorded as lost and a fresh one begins. Where one
+command line serves both, there is nothing to lose: it stays.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ LOST_AFTER = 2
 
 
 def after_death(
-    mem: RoleMemory, policy: Policy, now: float, exit: ExitStatus | None, lost: bool
+    mem: RoleMemory,
+    policy: Policy,
+    now: float,
+    exit: ExitStatus | None,
+    *,
+    lost: bool,
+    can_lose: bool,
 ) -> RoleMemory:
     """Account for a death seen now: when the next process may start, and how it begins."""
     lived = now - mem.started_at
@@ -44,7 +51,7 @@ def after_death(
     )
     if lived >= policy.stable_after:
         mem = replace(mem, deaths=0, backoff=BACKOFF_FIRST)
-    renew = lost or mem.early_deaths >= LOST_AFTER
+    renew = lost or (can_lose and mem.early_deaths >= LOST_AFTER) or mem.healing is Then.RENEW
     if renew:
         mem = replace(mem, early_deaths=0)
     return schedule(replace(mem, mode=Then.RENEW if renew else Then.RESUME), policy, now)
@@ -108,6 +115,11 @@ def next_rung(mem: RoleMemory, policy: Policy) -> tuple[Rung, float]:
 def rung_below(rung: Rung) -> Rung:
     """Where the ladder stands when a heal was called off by the second look."""
     return {Rung.RESUMED: Rung.INTERRUPTED, Rung.RENEWED: Rung.RESUMED}.get(rung, rung)
+
+
+def call_off(mem: RoleMemory, now: float) -> RoleMemory:
+    """A heal that did not happen: the second look found it changed, or our own death came first."""
+    return replace(mem, ending=None, healing=None, rung=rung_below(mem.rung), rung_at=now)
 
 
 def settle(mem: RoleMemory, policy: Policy) -> RoleMemory:

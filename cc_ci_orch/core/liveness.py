@@ -96,6 +96,7 @@ def take_in(view: SessionView, mem: RoleMemory, spec: RoleSpec, now: float) -> R
     mem = _take_log(view, mem, spec, now, moved)
     mem = _take_cpu(view, mem, spec, now, moved)
     mem = _take_retry(view.account, mem, now, moved)
+    mem = replace(mem, typed=False) if mem.typed else mem
     if COMMITS in moved:
         mem = replace(mem, idle_nudges=0, quiet_from=now)
     if moved:
@@ -121,7 +122,7 @@ def _take_signals(
     for name in changed:
         if name == BEGUN:
             continue
-        if name == "window" and (view.log_counts or now < mem.echo_until):
+        if name == "window" and (view.log_counts or mem.typed or now <= mem.echo_until):
             continue  # the log tells more; or it is an echo
         if name in mem.marks:
             moved.append(name)
@@ -143,11 +144,11 @@ def _take_log(
     if old is None:  # what stands in it may be of the process before
         return replace(mem, log=new)
     grown = new.size - old.size
-    allowed = mem.echo if now < mem.echo_until else 0
-    echoed = min(max(grown, 0), allowed)
+    allowed = mem.echo if now <= mem.echo_until else 0
+    echoed = max(grown, 0) if mem.typed else min(max(grown, 0), allowed)
     if spec.traits.log_is_progress and (grown > echoed or grown == 0):
         moved.append("log")
-    return replace(mem, log=new, log_at=now, echo=allowed - echoed)
+    return replace(mem, log=new, log_at=now, echo=max(0, allowed - echoed))
 
 
 def _take_cpu(

@@ -117,6 +117,9 @@ class Traits:
     """It tells busy from idle. Without that, silence on its turn is the stall."""
     cpu_always: bool
     """CPU of its descendants is progress at any time, not only while a tool call is open."""
+    can_lose: bool = True
+    """A conversation may turn out not to be resumable. False where the same command line serves
+    a new conversation and a resumed one."""
     interrupt: tuple[str, ...] = ("Escape",)
     """The keys that cancel its turn, pressed one after the other with a pause between."""
 
@@ -175,6 +178,8 @@ class SessionView:
     in_mode: bool = False
     submissions: int | None = None
     """Prompts that the client is known to have accepted, where it tells; grows with each."""
+    unread: int | None = None
+    """Bytes of what was typed that stand, Enter and all, in its terminal; None: not looked at."""
     answer: str | None = None
     """The key that leads a known dialog, which it shows now, to the answer that we want."""
     conversation: str | None = None
@@ -199,6 +204,8 @@ class Request:
     grace: float = 10.0
     phase: str = ""
     """start: the phase to begin at. phase: the one that `text` (set, defer) is about."""
+    by: float | None = None
+    """nudge: who asked waits until then (mono). What is not typed by then is dropped."""
     everything: bool = False
     """stop: the whole instance. start: nothing of the instance ran before."""
 
@@ -317,6 +324,8 @@ class Typing:
     why: str
     by: str = "watchdog"
     request: int | None = None
+    until: float | None = None
+    """It is not typed after this time (mono)."""
     handoffs: tuple[str, ...] = ()
     """Names of the hand-offs in it; out of the inbox once it is proved."""
     given: bool = False
@@ -327,6 +336,8 @@ class Typing:
     """The first prompt of a process: part of its start, not an event of its own."""
     sent_at: float | None = None
     log_size: int = 0
+    echo: int = 0
+    """Bytes that its terminal echoes of it."""
     submissions: int = 0
     enters: int = 0
     trouble: str = ""
@@ -389,6 +400,8 @@ class RoleMemory:
     tried: bool = False
     """A process was to begin the conversation. If it never was seen (the supervisor died), the
     conversation may exist or not: it can be neither begun nor resumed for certain."""
+    lost: str | None = None
+    """The conversation that this one replaces, until a process has begun it."""
     process: ProcessId | None = None
     started_at: float = 0.0
     resumed: bool = False
@@ -399,6 +412,8 @@ class RoleMemory:
     log_at: float = 0.0
     echo: int = 0
     echo_until: float = 0.0
+    typed: bool = False
+    """Something was to be typed, and what the terminal echoed of it has not been told."""
     marks: Mapping[str, Mark] = field(default_factory=dict)
     cpu: CpuMark | None = None
     progress_at: float | None = None
@@ -440,6 +455,10 @@ class RoleMemory:
     gave_up: bool = False
     rung: Rung = Rung.NONE
     rung_at: float = 0.0
+    healing: Then | None = None
+    """A heal under way and what it makes of the conversation; it outlives our own death."""
+    unwell: Liveness | None = None
+    """It was said to be so (stalled, limited, blocked), and not yet to be well again."""
     idle_nudges: int = 0
     nudged_at: float | None = None
     blocked_at: float | None = None

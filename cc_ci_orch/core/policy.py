@@ -62,12 +62,16 @@ stays under 0.5 %, a compiler or test run is far above it."""
 CPU_SAMPLE = 1.0
 """Shortest time, in seconds, over which a CPU share is judged: the kernel counts in 10 ms."""
 
-MAX_CREDITED_GAP = 10.0
-"""Longest time, in seconds, by which one tick ages anything. After a longer gap (the machine
-slept, the supervisor was stopped) nobody saw what the agents did in between."""
+CREDITED_GAP = 1.0
+"""Time, in seconds, by which one tick ages everything at most, where `poll` is short (else two
+polls). In a longer gap (the machine slept, the supervisor was stopped) nobody saw what the
+agents did."""
 
 STOP_GRACE = 10.0
 """Seconds that a stop lets an agent end by itself, where nobody said how long."""
+
+PIPE_DELAY_MAX = 60.0
+"""Longest pause, in seconds, between attempts to connect a pane to its log again."""
 
 VIEWER_RETRY = 30.0
 """Seconds between attempts to open the session that shows the watchdog's log."""

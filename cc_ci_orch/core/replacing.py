@@ -108,6 +108,8 @@ def at_rest(mem: RoleMemory) -> RoleMemory:
         starting=False,
         gave_up=False,
         rung=Rung.NONE,
+        healing=None,
+        unwell=None,
     )
 
 
@@ -135,7 +137,8 @@ def dead(view: SessionView, result: Step, spec: RoleSpec, at: Moment, *, may_sta
         due = mem.starting_at + START_TIMEOUT
         if at.now < due:
             return result.plan("hear of its start", due)
-        failed = starting.start_failed(mem, spec, at, "nothing was heard of its start")
+        why = "nothing was heard of its start"
+        failed = starting.start_failed(mem, spec, at, why, uncertain=True)
         return replace(failed, events=result.events + failed.events)
     if mem.wanted is Wanted.DOWN:
         if view.presence is Seen.PRESENT:
@@ -166,7 +169,9 @@ def dead(view: SessionView, result: Step, spec: RoleSpec, at: Moment, *, may_sta
 
 def _account_for_death(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
     before = result.mem
-    mem = healing.after_death(before, at.policy, at.now, view.exit, view.lost)
+    mem = healing.after_death(
+        before, at.policy, at.now, view.exit, lost=view.lost, can_lose=spec.traits.can_lose
+    )
     lived = at.now - before.started_at
     exited = Event(
         Name.SESSION_EXITED,

@@ -146,6 +146,8 @@ def fresh_start(mem: RoleMemory, snapshot: Snapshot) -> RoleMemory:
         backoff=BACKOFF_FIRST,
         gave_up=False,
         rung=Rung.NONE,
+        healing=None,
+        unwell=None,
         exit=None,
     )
 
@@ -155,7 +157,7 @@ def _stop(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
     why = "a person stopped it" if request.roles else "a person stopped the instance"
     ending = Ending(Then.STAY_DOWN, why, request.grace, "operator", checked=False)
     for role in _names(request, snapshot):
-        mem = replace(decision.role(role), ending=ending, gave_up=False)
+        mem = replace(decision.role(role), ending=ending, healing=None, gave_up=False)
         if not request.everything:
             mem = replace(mem, wanted=Wanted.DOWN, kept_down=True)
         decision = decision.with_role(role, mem)
@@ -181,7 +183,9 @@ def _restart(decision: Decision, request: Request, snapshot: Snapshot) -> Decisi
             continue
         mem = fresh_start(mem, snapshot) if not _running(snapshot, role) else mem
         mem = replace(mem, wanted=Wanted.UP, kept_down=False, rung=Rung.NONE, gave_up=False)
-        decision = decision.with_role(role, replace(mem, ending=ending, interrupting=None))
+        decision = decision.with_role(
+            role, replace(mem, ending=ending, healing=None, interrupting=None)
+        )
     return _wait(decision, request)
 
 
@@ -199,6 +203,7 @@ def _hold(decision: Decision, request: Request, snapshot: Snapshot) -> Decision:
             rung=Rung.NONE,
             interrupting=None,
             ending=None if healed else mem.ending,
+            healing=None,
         )
         decision = decision.with_role(role, mem).record(
             Event(
@@ -224,17 +229,20 @@ def _nudge_waiting(decision: Decision, snapshot: Snapshot) -> Decision:
         runs = decision.memory.course.state is PhaseState.RUNNING
         working = snapshot.supervising and (runs or role in apart.names(snapshot))
         refusal = _cannot_nudge(mem, role, snapshot) if working else NOT_NOW
+        if request.by is not None and snapshot.mono > request.by:
+            refusal = TOO_LATE
         if refusal is not None:
             words = f"can't nudge {role}: {refusal[1]}"
             decision = decision.then(Reply(request.id, refusal[0], words, role))
         elif mem.typing is not None or mem.interrupting is not None or mem.starting:
             left.append(request)
         else:
-            typing = typing_in.of_person(request.text, request.id)
+            typing = typing_in.of_person(request)
             decision = decision.with_role(role, replace(mem, typing=typing))
     return replace(decision, memory=replace(decision.memory, waiting=tuple(left)))
 
 
+TOO_LATE = (TRY_AGAIN, typing_in.TOO_LATE)
 NOT_NOW = (TRY_AGAIN, "nobody supervises, or the phase is ending")
 
 

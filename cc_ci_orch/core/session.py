@@ -35,7 +35,7 @@ from cc_ci_orch.core.model import (
     Typing,
     Wanted,
 )
-from cc_ci_orch.core.policy import CPU_SAMPLE, POLITE_EXIT, STOP_GRACE
+from cc_ci_orch.core.policy import CPU_SAMPLE, PIPE_DELAY_MAX, POLITE_EXIT, STOP_GRACE
 from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
 
 
@@ -49,6 +49,8 @@ def step(
     strange = there and view.process != mem.process
     if strange:
         mem = _adopt(view, mem, at)
+    elif there and mem.healing is not None and mem.ending is None:
+        mem = healing.call_off(mem, at.now)
     result = _judged(view, liveness.take_in(view, mem, spec, at.now), spec, at)
     mem = result.mem
     typing = mem.typing
@@ -99,21 +101,28 @@ def _judged(view: SessionView, mem: RoleMemory, spec: RoleSpec, at: Moment) -> S
     found = liveness.judge(view, mem, spec, at.policy, at.now)
     before = mem.liveness
     mem = replace(mem, reason=found.reason, evidence=found.evidence, next_step="", next_at=None)
-    if found.liveness is before:
-        return Step(mem)
-    mem = replace(mem, liveness=found.liveness, since=at.now, since_wall=at.wall)
+    if found.liveness is not before:
+        mem = replace(mem, liveness=found.liveness, since=at.now, since_wall=at.wall)
     result = Step(mem)
-    if found.liveness in TOLD:
-        result = _told(result, found, spec.name, at.now)
-    elif before in TOLD and found.liveness in (Liveness.WORKING, Liveness.IDLE, Liveness.WAITING):
-        event = Event(
-            Name.SESSION_RECOVERED,
-            f"{found.reason} (was {before})",
-            role=spec.name,
-            evidence={"signals": found.evidence},
-        )
-        result = result.record(event)
-    return result
+    if found.liveness in TOLD and found.liveness is not before:
+        result = replace(result, mem=replace(mem, unwell=found.liveness))
+        return _told(result, found, spec.name, at.now)
+    if mem.unwell is None or not _recovered(mem, before):
+        return result
+    event = Event(
+        Name.SESSION_RECOVERED,
+        f"{found.reason} (was {mem.unwell})",
+        role=spec.name,
+        evidence={"signals": found.evidence},
+    )
+    return replace(result, mem=replace(mem, unwell=None)).record(event)
+
+
+def _recovered(mem: RoleMemory, before: Liveness) -> bool:
+    """Whether it is well again; a new process must have shown so, not only have begun."""
+    if mem.liveness is Liveness.WORKING:
+        return before in TOLD or mem.progress_at is not None
+    return mem.liveness in (Liveness.IDLE, Liveness.WAITING)
 
 
 def _told(result: Step, found: Judgement, role: str, now: float) -> Step:
@@ -264,6 +273,7 @@ def _heal(view: SessionView, result: Step, rung: Rung, spec: RoleSpec, at: Momen
         )
     then = Then.RESUME if rung is Rung.RESUMED else Then.RENEW
     ending = Ending(then, mem.reason, POLITE_EXIT)
+    result = replace(result, mem=replace(mem, healing=then))
     return replacing.begin(view, result, ending, spec, at)
 
 
@@ -279,7 +289,8 @@ def _go_on_interrupting(
         return result.wake_by(due)
     keys = spec.traits.interrupt if mem.liveness is Liveness.STALLED else ()
     if doing.pressed < len(keys) and view.process is not None:
-        mem = replace(mem, interrupting=replace(doing, pressed=doing.pressed + 1))
+        pressed = replace(doing, pressed=doing.pressed + 1)
+        mem = replace(mem, interrupting=pressed, typed=True)
         press = Press(spec.name, (keys[doing.pressed],), view.process)
         return replace(result, mem=mem).then(press).wake_by(due + pause)
     typing = Typing(Prompt(PromptKind.STALLED), "interrupted: " + mem.reason)
@@ -296,10 +307,10 @@ def _housekeep(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> S
         mem = replace(
             mem,
             pipe_retry_at=at.now + mem.pipe_delay,
-            pipe_delay=min(mem.pipe_delay * 2, 60.0),
+            pipe_delay=min(mem.pipe_delay * 2, PIPE_DELAY_MAX),
         )
         return replace(result, mem=mem).then(ArmPipe(spec.name))
-    if view.piped and mem.pipe_delay > 1.0 and at.now >= mem.pipe_retry_at + 60.0:
+    if view.piped and mem.pipe_delay > 1.0 and at.now >= mem.pipe_retry_at + PIPE_DELAY_MAX:
         result = replace(result, mem=replace(mem, pipe_delay=1.0))
     if view.log is not None and view.log.size > at.policy.log_max and view.log_counts:
         return result.then(RotateLog(spec.name))

@@ -46,6 +46,9 @@ def begin_process(
         next_attempt=None,
         exit=None,
         begun=True,
+        lost=None,
+        healing=None,
+        typed=False,
         progress_at=None,
         marks={},
         cpu=None,
@@ -61,21 +64,11 @@ def begin_process(
 
 def start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
     """Start the role's process, resuming its conversation where that can be done."""
-    mem = result.mem
-    same_backend = mem.conversation_backend == spec.backend
-    certain = not mem.tried if not mem.begun else (mem.conversation or "").startswith(spec.own_ids)
-    keep = mem.mode is not Then.RENEW and mem.conversation is not None and same_backend and certain
-    replaced = mem.died_at > 0
-    lost = mem.conversation if mem.mode is Then.RENEW and by == "watchdog" else None
-    if not keep:
-        mem = replace(
-            mem,
-            conversation=new_conversation(at.entropy, spec.name),
-            conversation_backend=spec.backend,
-            begun=False,
-        )
+    replaced = result.mem.died_at > 0
+    mem, keep = _choose_conversation(result.mem, spec, at)
     conversation = mem.conversation or ""
     resume = keep and mem.begun and spec.resumable
+    lost = mem.lost if by == "watchdog" else None
     if spec.apart:
         prompt = Prompt(PromptKind.KICKOFF)
     elif resume:
@@ -120,6 +113,25 @@ def start(result: Step, spec: RoleSpec, at: Moment, why: str, by: str) -> Step:
     return replace(result, mem=mem).then(action)
 
 
+def _choose_conversation(mem: RoleMemory, spec: RoleSpec, at: Moment) -> tuple[RoleMemory, bool]:
+    """The memory with the conversation to start with, and whether that is the one it had."""
+    same_backend = mem.conversation_backend == spec.backend
+    certain = (mem.conversation or "").startswith(spec.own_ids) if mem.begun else not mem.tried
+    chosen = mem.lost is not None and not mem.begun
+    wanted = mem.mode is not Then.RENEW or chosen
+    if wanted and mem.conversation is not None and same_backend and certain:
+        return mem, True
+    renewed = mem.mode is Then.RENEW and mem.begun and same_backend
+    fresh = replace(
+        mem,
+        conversation=new_conversation(at.entropy, spec.name),
+        conversation_backend=spec.backend,
+        begun=False,
+        lost=mem.conversation if renewed else mem.lost,
+    )
+    return fresh, False
+
+
 def new_conversation(entropy: int, role: str) -> str:
     """A fresh UUID (version 4) from the tick's random bits; each role gets its own."""
     mixed = entropy
@@ -130,13 +142,16 @@ def new_conversation(entropy: int, role: str) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
-def start_failed(mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str) -> Step:
+def start_failed(
+    mem: RoleMemory, spec: RoleSpec, at: Moment, detail: str, *, uncertain: bool = False
+) -> Step:
     """It could not be started: account for that, and say it."""
     first = mem.deaths == 0
     mem = replace(
         mem,
         starting=False,
         start_trouble=detail,
+        tried=mem.begun or uncertain,
         typing=None if mem.typing is None or mem.typing.silent else mem.typing,
         mode=mem.mode or Then.RESUME,
     )

@@ -1,8 +1,10 @@
 """Typing into an agent: the text once, Enter until the submission is proved, then the word.
 
 The proof is the backend's: a count of accepted prompts where the client tells it, else the
-growth of its log. Without proof Enter is pressed again, never the text; after that it is a
-failed nudge, which is evidence for whatever comes next.
+growth of its log, beyond what the terminal itself echoes; or the whole echo, and the text gone
+from the terminal, for then the program has read it. Without proof Enter is pressed again, never
+the text; after that it is a failed nudge, which is evidence for whatever comes next. A text that
+stands in the terminal with its Enter, unread, needs no other one.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from dataclasses import replace
 from cc_ci_orch.core import inbox
 from cc_ci_orch.core.actions import Press, Reply, Type
 from cc_ci_orch.core.events import Event, Name
-from cc_ci_orch.core.model import Prompt, PromptKind, SessionView, Typing
+from cc_ci_orch.core.model import Prompt, PromptKind, Request, SessionView, Typing
 from cc_ci_orch.core.policy import ENTER_TRIES, START_SETTLE
 from cc_ci_orch.core.step import LOOK_EVERY, Moment, Step
+
+TOO_LATE = "who asked waits no longer"
 
 
 def go_on(view: SessionView, result: Step, typing: Typing, role: str, at: Moment) -> Step:
@@ -23,6 +27,8 @@ def go_on(view: SessionView, result: Step, typing: Typing, role: str, at: Moment
     if typing.sent_at is None and typing.given:
         mem = replace(result.mem, typing=replace(typing, sent_at=at.now))
         return replace(result, mem=mem).wake_by(at.now + at.policy.submit_wait)
+    if typing.sent_at is None and typing.until is not None and at.now > typing.until:
+        return drop(result, role, typing, TOO_LATE, at.now)
     if typing.sent_at is None:
         return _send(view, result, typing, role, at)
     if typing.trouble:
@@ -37,11 +43,17 @@ def go_on(view: SessionView, result: Step, typing: Typing, role: str, at: Moment
         return result.wake_by(at.now + LOOK_EVERY)
     if slow:
         return failed(result, role, typing, "no sign that it was submitted", at.now)
-    if typing.given or typing.weak:
+    stands = bool(view.unread) and _grown(view, typing) >= typing.echo > 0
+    if typing.given or typing.weak or (typing.silent and stands):
         return _done(result, role, typing, True, "it was given, and the agent lives", at.now)
+    if stands:
+        why = "it stands in its terminal, and the program doesn't read it"
+        if at.now - typing.sent_at < ENTER_TRIES * at.policy.submit_wait:
+            return result.wake_by(at.now + LOOK_EVERY)
+        return failed(result, role, typing, why, at.now)
     if typing.enters < ENTER_TRIES:
         again = replace(typing, sent_at=at.now, enters=typing.enters + 1)
-        mem = replace(result.mem, typing=again)
+        mem = replace(result.mem, typing=again, typed=True)
         press = Press(role, ("Enter",), view.process)
         return replace(result, mem=mem).then(press).wake_by(at.now + LOOK_EVERY)
     return failed(result, role, typing, "no sign that it was submitted", at.now)
@@ -64,14 +76,21 @@ def _send(view: SessionView, result: Step, typing: Typing, role: str, at: Moment
         submissions=view.submissions or 0,
     )
     action = Type(role, typing.prompt, view.process)
-    mem = replace(mem, typing=sent)
+    mem = replace(mem, typing=sent, typed=True)
     return replace(result, mem=mem).then(action).wake_by(at.now + LOOK_EVERY)
 
 
 def _proved(view: SessionView, typing: Typing) -> bool:
     if view.submissions is not None:
         return view.submissions > typing.submissions
-    return view.log is not None and view.log_counts and view.log.size > typing.log_size
+    grown = _grown(view, typing)
+    read = view.unread == 0 and grown == typing.echo
+    return grown > 0 and (grown > typing.echo or read)
+
+
+def _grown(view: SessionView, typing: Typing) -> int:
+    """Bytes that its log has grown since it was typed, where that tells anything."""
+    return view.log.size - typing.log_size if view.log is not None and view.log_counts else 0
 
 
 def drop(result: Step, role: str, typing: Typing, why: str, now: float) -> Step:
@@ -111,7 +130,7 @@ def _answer(result: Step, role: str, typing: Typing, proved: bool, why: str) -> 
     return result.then(Reply(typing.request, 0 if proved else 1, words, role))
 
 
-def of_person(text: str, request: int) -> Typing:
+def of_person(request: Request) -> Typing:
     """A nudge that a person asked for, with a text of theirs or the one for an idle role."""
-    prompt = Prompt(PromptKind.TEXT, text) if text else Prompt(PromptKind.IDLE)
-    return Typing(prompt, "a person asked", "operator", request)
+    prompt = Prompt(PromptKind.TEXT, request.text) if request.text else Prompt(PromptKind.IDLE)
+    return Typing(prompt, "a person asked", "operator", request.id, request.by)

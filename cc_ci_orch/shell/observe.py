@@ -60,6 +60,7 @@ class Observer:
         witnesses: Mapping[str, Witness] = {},
         screens: Callable[[Sequence[str]], list[str]] = lambda panes: [],
         has: Mapping[str, Callable[[str], bool]] = {},
+        unread: Callable[[str], int | None] = lambda tty: None,
     ) -> None:
         self.seats = {seat.name: seat for seat in seats}
         self._list_panes = panes
@@ -77,6 +78,7 @@ class Observer:
         self.witnesses = witnesses
         self._screens = screens
         self._has = has
+        self._unread = unread
         self.supervising = True
         """False: nobody supervises now; only what a person asks for is to be done."""
         self.panes: Mapping[str, Pane] = {}
@@ -186,8 +188,10 @@ class Observer:
             signals=touched if known else {},
             unreadable=() if known else (ACTIVITY,),
         )
-        witness = self.witnesses.get(seat.name)
-        return view if witness is None else witness.look(view, mem)
+        if (witness := self.witnesses.get(seat.name)) is not None:
+            return witness.look(view, mem)
+        typed = mem.typing is not None and mem.typing.sent_at is not None
+        return replace(view, unread=self._unread(pane.tty)) if typed else view
 
     def _typed_ago(self, pane: Pane) -> float | None:
         return None if pane.typed_at is None else max(0.0, self._clock.wall() - pane.typed_at)

@@ -99,6 +99,10 @@ class Terminal(Protocol):
     def modes(self, tty: str) -> TtyModes | None:
         """The modes of a pane's terminal; None if they can't be told. Costs no tmux process."""
 
+    def unread(self, tty: str) -> int | None:
+        """Bytes that were typed into it, Enter and all, and that no program has read yet (where
+        it waits for whole lines, one without its Enter doesn't count); None if unknown."""
+
     def close(self, session: str) -> None:
         """Remove the session, if it is there; its process should be gone already."""
 

@@ -19,7 +19,6 @@ import os
 import re
 import socket
 import struct
-import termios
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +30,7 @@ from cc_ci_orch.shell import tmux_server
 from cc_ci_orch.shell.ports import CannotTell, Launch, Pane, TtyModes
 from cc_ci_orch.shell.run import Done, run
 from cc_ci_orch.shell.tmux_words import KEPT, agent_words, pipe_command, word
+from cc_ci_orch.shell.tty import tty_modes, tty_unread
 
 TIMEOUT = 5.0  # seconds for one tmux command, for a server to come up, and for it to go
 WIDTH, HEIGHT = 120, 40
@@ -179,17 +179,10 @@ class Tmux:
         return shown[:-1]
 
     def modes(self, tty: str) -> TtyModes | None:
-        try:
-            fd = os.open(tty, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            local = termios.tcgetattr(fd)[3]
-        except termios.error:
-            return None
-        finally:
-            os.close(fd)
-        return TtyModes(echo=bool(local & termios.ECHO), canonical=bool(local & termios.ICANON))
+        return tty_modes(tty)
+
+    def unread(self, tty: str) -> int | None:
+        return tty_unread(tty)
 
     def close(self, session: str) -> None:
         try:

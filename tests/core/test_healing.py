@@ -17,7 +17,7 @@ ENDED = ExitStatus(code=1)
 
 
 def died(mem: RoleMemory, at: float, *, lost: bool = False) -> RoleMemory:
-    return healing.after_death(mem, POLICY, at, ENDED, lost)
+    return healing.after_death(mem, POLICY, at, ENDED, lost=lost, can_lose=True)
 
 
 @given(st.lists(st.floats(0.0, 2000.0), min_size=1, max_size=60))

@@ -18,9 +18,18 @@ from cc_ci_orch.core.actions import (
     Terminate,
     Type,
 )
-from cc_ci_orch.core.model import Account, Doing, Liveness, PromptKind, Rung, Seen, Wanted
+from cc_ci_orch.core.model import (
+    Account,
+    Doing,
+    Liveness,
+    PromptKind,
+    Rung,
+    Seen,
+    SessionView,
+    Wanted,
+)
 from cc_ci_orch.core.phases import PhaseSpec
-from tests.core.builders import WAYS_OUT, Story, client, role
+from tests.core.builders import WAYS_OUT, Agent, Story, client, role
 
 PAIR = (role("builder"), role("adversary"))
 
@@ -527,3 +536,33 @@ def test_every_reply_names_its_request_once() -> None:
     ]
     story.wait(30)
     assert sorted(a.request for a in story.actions(Reply)) == asked
+
+
+def test_a_nudge_whose_asker_has_given_up_is_not_typed() -> None:
+    """It waits behind another prompt, or for a dialog; typed later it would do harm."""
+    story = Story().started()
+    story.agent().works = story.agent().answers = False
+    first = story.ask("nudge", "builder", text="one")
+    second = story.ask("nudge", "builder", text="two", by=story.now + 1.0)
+    story.wait(20)
+    assert [typed.prompt.text for typed in story.actions(Type)] == ["one"]
+    reply = story.reply(second)
+    assert reply is not None and (reply.code, "waits no longer" in reply.text) == (75, True)
+    assert story.reply(first) is not None
+
+
+def test_a_nudge_that_is_held_up_by_a_dialog_until_too_late_is_dropped() -> None:
+    class Asking(Story):
+        shows: str | None = "Down"
+
+        def view(self, name: str, agent: Agent) -> SessionView:
+            return replace(super().view(name, agent), answer=self.shows)
+
+    story = Asking().started()
+    number = story.ask("nudge", "builder", text="one", by=story.now + 1.0)
+    story.wait(5)
+    story.shows = None
+    story.wait(5)
+    assert story.actions(Type) == []
+    reply = story.reply(number)
+    assert reply is not None and "waits no longer" in reply.text

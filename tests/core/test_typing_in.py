@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from cc_ci_orch.core.actions import Press, StartSession, Type
 from cc_ci_orch.core.events import Name
-from cc_ci_orch.core.model import PromptKind
-from tests.core.builders import COMMAND, Story, client, role
+from cc_ci_orch.core.model import PromptKind, SessionView
+from tests.core.builders import COMMAND, Agent, Story, client, role
 
 QUIET_CLIENT = client(traits=COMMAND)
 """Tells how many prompts it has accepted."""
@@ -154,3 +157,85 @@ def test_a_first_prompt_waits_for_a_hold_and_for_a_person_who_types() -> None:
     story.ask("release", "builder")
     story.wait(1)
     assert len(story.actions(Type)) == 1
+
+
+# ----------------------------------------------------------------- what proves that it was read
+
+
+class Terminal(Story):
+    """Its agent's terminal tells what stands in it unread."""
+
+    reads: bool = True
+    keeps: int = 0
+
+    def view(self, name: str, agent: Agent) -> SessionView:
+        view = super().view(name, agent)
+        typing = self.memory.roles[name].typing if name in self.memory.roles else None
+        if typing is None or typing.sent_at is None:
+            return view
+        return replace(view, unread=0 if self.reads else self.keeps)
+
+
+def echoing(**changes: Any) -> Terminal:
+    story = Terminal(role(**changes))
+    story.started()
+    story.agent().works = story.agent().answers = False
+    story.agent().echoes = True
+    return story
+
+
+def test_a_silent_program_that_reads_its_terminal_proves_by_that() -> None:
+    """The whole echo, and nothing left in the terminal: only the program can have taken it."""
+    story = echoing()
+    number = story.ask("nudge", "builder", text="go on")
+    story.wait(5)
+    assert story.event(Name.SESSION_NUDGED).proved is True
+    reply = story.reply(number)
+    assert reply is not None and reply.code == 0
+    assert story.actions(Press) == []
+
+
+def test_the_echo_of_a_terminal_that_nobody_reads_proves_nothing() -> None:
+    """It stands there with its Enter, so another Enter would only add an empty line."""
+    story = echoing()
+    story.reads, story.keeps = False, 6
+    number = story.ask("nudge", "builder", text="go on")
+    story.wait(10)
+    reply = story.reply(number)
+    assert reply is not None
+    assert (reply.code, story.actions(Press)) == (1, [])
+    assert "the program doesn't read it" in reply.text
+    assert story.event(Name.SESSION_NUDGED).proved is False
+
+
+def test_the_echo_of_a_terminal_that_tells_nothing_proves_nothing() -> None:
+    story = Story().started()
+    story.agent().works = story.agent().answers = False
+    story.agent().echoes = True
+    number = story.ask("nudge", "builder", text="go on")
+    story.wait(10)
+    reply = story.reply(number)
+    assert reply is not None and reply.code == 1
+    assert len(story.actions(Press)) == 1
+
+
+def test_output_beyond_the_echo_proves_whatever_stands_in_the_terminal() -> None:
+    story = echoing()
+    story.reads, story.keeps = False, 6
+    story.agent().answers = True
+    number = story.ask("nudge", "builder", text="go on")
+    story.wait(5)
+    reply = story.reply(number)
+    assert reply is not None and reply.code == 0
+
+
+def test_a_first_prompt_may_stand_in_the_terminal_of_a_program_that_is_slow_to_begin() -> None:
+    """It was given; no event says that it was read."""
+    story = Terminal(role(types_first=True))
+    story.reads, story.keeps = False, 6
+    story.agent().works = story.agent().answers = False
+    story.agent().echoes = True
+    story.ask("start", everything=True)
+    story.wait(10)
+    assert story.actions(Press) == []
+    assert story.events() == ["session.started"]

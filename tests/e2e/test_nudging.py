@@ -179,3 +179,28 @@ def test_the_text_for_an_idle_role(make: Make) -> None:
     (it.root / "prompts" / "nudge.md").write_text("You are {role} in phase {phase}.\n")
     assert it.run("nudge", "builder").code == 0
     eventually(lambda: typed(it).strip() == b"You are builder in phase 1.", LONG)
+
+
+@pytest.mark.parametrize(
+    ("body", "proved"),
+    [
+        ("while read -r line; do echo got; done", True),
+        ("while read -r line; do :; done", True),
+        ("cat >/dev/null", True),
+        ("exec sleep 1000", False),
+        ("while :; do sleep 1000; done", False),
+    ],
+    ids=["answers", "reads", "reads blocks", "deaf", "deaf shell"],
+)
+def test_what_proves_that_a_program_heard(instance: Make, body: str, proved: bool) -> None:
+    """That it answers, or that its terminal is empty again; the terminal's own echo does not."""
+    it = instance(ORCH_SUBMIT_WAIT="1s")
+    script = it.folder / "agent.sh"
+    script.write_text(f"# {{prompt_file}}\necho begun\n{body}\n")
+    it.settings["LOOP_COMMAND"] = f"/bin/sh {script} {{prompt_file}}"
+    it.start()
+    eventually(lambda: "begun" in it.log(), LONG)
+    done = it.run("nudge", "builder", "go\non")
+    assert done.code == (0 if proved else 1), done
+    assert it.events("session.nudged", "builder")[-1]["proved"] is proved
+    assert proved or "go" in it.log()

@@ -103,6 +103,7 @@ def test_the_resume_ladder(instance: Make) -> None:
     """A conversation whose processes die at once, twice, is recorded as lost; a fresh one
     begins."""
     it = instance("dies.py", "0", "3", ORCH_MAX_RESTARTS="9999", ORCH_STABLE_AFTER="1h")
+    it.settings["LOOP_COMMAND_RESUME"] = it.settings["LOOP_COMMAND"]
     it.start("builder")
     third = it.wait_for_event("session.healed", "builder", 3)["evidence"]
     started = it.events("session.started", "builder")[0]["evidence"]
@@ -110,6 +111,17 @@ def test_the_resume_ladder(instance: Make) -> None:
     assert [e["resumed"] for e in healed[:3]] == [True, True, False]
     assert [e["conversation"] for e in healed[:2]] == [started["conversation"]] * 2
     assert third["lost_conversation"] == started["conversation"] != third["conversation"]
+
+
+def test_one_template_for_all_loses_no_conversation(instance: Make) -> None:
+    """The same command line begins and resumes it: its id stays, however often it dies."""
+    it = instance("dies.py", "0", "3", ORCH_MAX_RESTARTS="9999", ORCH_STABLE_AFTER="1h")
+    it.start("builder")
+    it.wait_for_event("session.healed", "builder", 4)
+    healed = [event["evidence"] for event in it.events("session.healed", "builder")]
+    started = it.events("session.started", "builder")[0]["evidence"]
+    assert {e["conversation"] for e in healed} == {started["conversation"]}
+    assert not any(e.get("lost_conversation") for e in healed)
 
 
 @pytest.mark.parametrize("agent", ["silent.py", "deaf.py"])

@@ -11,7 +11,7 @@ from collections import defaultdict
 from signal import SIGKILL, SIGTERM
 
 from cc_ci_orch.agents.base import ExitByWords
-from cc_ci_orch.core.model import Request, Wanted
+from cc_ci_orch.core.model import Request
 from tests.parts import Monitor, Proc
 from tests.scripts import Agent
 from tests.sight import ROLES
@@ -202,15 +202,9 @@ class Referee(Monitor):
         }
         if self.world.memory_file.trouble is None:
             for change in self._changed:
-                if change not in told and not self._failed_to_start(change[0]):
+                if change not in told:
                     self.blame(f"{change[0]} lost its conversation without a word")
         self._changed.clear()
-
-    def _failed_to_start(self, role: str) -> bool:
-        """Whether its last start was preceded by one that failed, which took the word with it."""
-        starts = ("session.started", "session.healed")
-        events = self.world.events(*starts, "trouble", role=role)
-        return len(events) > 1 and events[-2]["event"] == "trouble"
 
     def _lost(self) -> None:
         """The supervisor died. What it could not write down, the next one can't know."""
@@ -220,9 +214,6 @@ class Referee(Monitor):
             self.down.clear()
             self.spawns.clear()
             self.conversation.clear()
-            stored = self.world.stored_memory()
-            down = [n for n, m in stored.roles.items() if stored.stopped or m.wanted is Wanted.DOWN]
-            self.ours_to_end.update(down)
         if self.world.machine.boots != self._boot:
             self._boot = self.world.machine.boots
             self.spawns.clear()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cc_ci_orch.core import healing, liveness, requests
+from cc_ci_orch.core import healing, liveness, requests, times
 from cc_ci_orch.core.model import Liveness, RoleMemory, Seen
 from cc_ci_orch.shell import apply
 from cc_ci_orch.shell.apply import Applier
@@ -100,6 +100,7 @@ def given_up_for_ever(patch: pytest.MonkeyPatch) -> None:
         return replace(mem, next_attempt=math.inf) if mem.gave_up else mem
 
     patch.setattr(healing, "schedule", never)
+    patch.setattr(times, "_credible_role", lambda mem, policy, now: mem)
 
 
 def nothing_is_ended_first(patch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,25 @@ def a_stop_and_a_start(w: World) -> None:
     w.wait(20.0)
 
 
+def a_renewal(w: World) -> None:
+    """It hangs again after it was healed, so it is healed with a fresh conversation."""
+    w.plays("builder", works(1.0), wedged())
+    w.started()
+    w.wait(150.0)
+    w.cast.clear()
+    w.wait(150.0)
+    lives = [agent.proc.conversation for agent in w.lives_of("builder")]
+    assert lives.count(lives[0]) <= 2, "the conversation that was given up is resumed once more"
+
+
+def a_lost_conversation(w: World) -> None:
+    """A client that doesn't find its conversation any more."""
+    w.started(30.0)
+    w.conversations.known.clear()
+    w.kill_agent()
+    w.wait(30.0)
+
+
 QUICK: dict[str, Any] = {
     "stall_after": 60.0,
     "interrupt_after": 20.0,
@@ -202,7 +221,9 @@ QUICK: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("history", [heal_of_a_wedged_one, a_stop_and_a_start])
+@pytest.mark.parametrize(
+    "history", [heal_of_a_wedged_one, a_renewal, a_stop_and_a_start, a_lost_conversation]
+)
 @BACKENDS
 def test_the_supervisor_may_die_at_any_point(
     history: Callable[[World], None], backends: dict[str, str]
@@ -214,7 +235,7 @@ def test_the_supervisor_may_die_at_any_point(
     """
     whole = World(backends, **QUICK)
     history(whole)
-    assert whole.mortality.points > 30
+    assert whole.mortality.points > 20
     for point in range(1, whole.mortality.points + 1):
         w = World(backends, **QUICK)
         Referee(w)
@@ -224,6 +245,32 @@ def test_the_supervisor_may_die_at_any_point(
         w.ask("start", *ROLES)
         w.wait_for(w.all_work, 600.0)
         assert not any("in use" in agent.script.last_words for agent in w.lives), point
+
+
+@BACKENDS
+@pytest.mark.parametrize("roles", [("builder",), ()])
+def test_a_start_on_a_full_disk_outlives_the_supervisor(
+    backends: dict[str, str], roles: tuple[str, ...]
+) -> None:
+    """What stands on the disk says that it was stopped; it works, so it is left at work."""
+    w = world(backends)
+    w.wait(60.0)
+    w.ask("stop", *roles, grace=2.0, everything=not roles)
+    w.wait(20.0)
+    if not roles:
+        w.start_supervisor()
+    w.machine.faults.disk_full = True
+    w.ask("start", *roles)
+    w.wait(20.0)
+    lives = len(w.lives)
+    w.kill_supervisor()
+    w.wait(HOUR)
+    assert w.all_work() and len(w.lives) == lives
+    w.machine.faults.disk_full = False
+    w.wait(60.0)
+    w.kill_agent()
+    w.wait(20.0)
+    assert w.all_work() and len(w.lives) == lives + 1
 
 
 def test_a_nudge_is_not_typed_again_by_the_next_supervisor() -> None:
