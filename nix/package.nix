@@ -43,7 +43,6 @@ python3Packages.buildPythonApplication {
   # The whole test suite drives tmux, git and processes for minutes; what a build can promise is
   # that the program starts.
   pythonImportsCheck = [ "cc_ci_orch.cli.loops" ];
-  doInstallCheck = true;
   installCheckPhase = ''
     runHook preInstallCheck
     test "$($out/bin/cc-ci-orch version)" = "cc-ci-orch ${version}"

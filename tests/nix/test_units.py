@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cc_ci_orch import __version__
 from tests.nix.tool import LIBRARIES, REPO, machine, needs_nix
 
 pytestmark = [needs_nix, pytest.mark.parametrize("library", LIBRARIES)]
@@ -59,6 +60,18 @@ def test_a_machine_of_its_own_changes_programs_and_path_alone(library: Path) -> 
     allowed = ("Documentation=file:", "Environment=PATH=", "Exec")
     assert {line for line in changed if not line.startswith(allowed)} == set()
     assert all("/nix/store/" in line for line in changed)
+
+
+def test_agents_find_sudo_their_packages_and_the_program(library: Path) -> None:
+    """On NixOS sudo that works is only in one place, and it has to come first."""
+    texts = machine(library, "{ enable = true; path = [ pkgs.jq ]; }", TEXTS)
+    for unit in ("cc-ci-tmux.service", "cc-ci-loops.service", "cc-ci-upgrader.service"):
+        (path,) = [line for line in texts[unit].splitlines() if "=PATH=" in line]
+        words = path.partition("=PATH=")[2].split(":")
+        assert words[0] == "/run/wrappers/bin"
+        in_store = [word[44:] for word in words if word.startswith("/nix/store/")]
+        assert in_store == ["jq-1/bin", f"cc-ci-orch-{__version__}/bin", "tmux-1/bin", "git-1/bin"]
+        assert words[-1] == "/run/current-system/sw/bin"
 
 
 def test_no_default_is_left_where_all_values_are_others(library: Path) -> None:

@@ -29,9 +29,9 @@ let
       inherit python;
       # As nixpkgs' own, only these names may be given.
       buildPythonApplication = { pname, version, pyproject, src, build-system ? [ ], makeWrapperArgs ? [ ]
-        , postInstall ? "", pythonImportsCheck ? [ ], doInstallCheck ? false, installCheckPhase ? "", meta ? { } }:
+        , postInstall ? "", pythonImportsCheck ? [ ], installCheckPhase ? "", meta ? { } }:
         package pname { inherit version pyproject build-system makeWrapperArgs postInstall pythonImportsCheck
-          doInstallCheck installCheckPhase meta; src = toString src; };
+          installCheckPhase meta; src = toString src; };
     };
     writeText = name: text: package name { inherit text; };
     writeShellScript = script;
