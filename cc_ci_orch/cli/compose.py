@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -154,9 +155,10 @@ class Instance:
     def boot_id(self) -> str:
         """The kernel's boot id; `UNKNOWN_BOOT` where it can't be read."""
         try:
-            return self.config.boot_id_file.read_text(encoding="ascii").strip() or UNKNOWN_BOOT
+            text = self.config.boot_id_file.read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             return UNKNOWN_BOOT
+        return text if _BOOT_ID.fullmatch(text) else UNKNOWN_BOOT
 
     # ------------------------------------------------------------------ the watchdog
 
@@ -376,6 +378,8 @@ def phase_troubles(course: Course, phases: Sequence[PhaseSpec]) -> tuple[Trouble
 
 TELLING = 5.0
 """Seconds that a command spends at most on telling a person of something."""
+
+_BOOT_ID = re.compile(r"[0-9A-Za-z._:-]{1,128}")
 
 PACKAGE = Path(__file__).resolve().parent.parent
 TAKES_EFFECT = "takes effect with ./launch.sh start --takeover"

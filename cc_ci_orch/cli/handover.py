@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 
 from cc_ci_orch import places
@@ -19,20 +19,26 @@ from cc_ci_orch.core.times import UNKNOWN_BOOT
 from cc_ci_orch.errors import OrchError, UsageError
 from cc_ci_orch.shell import prose
 from cc_ci_orch.shell.lock import Lock
+from cc_ci_orch.shell.private import open_private
 from cc_ci_orch.shell.records import EVENTS, timestamp
 from cc_ci_orch.status import iso
 
 LAST_BOOT = "boot_id"
 """The file in the state folder that says which boot was the last one known."""
 
+DRAFT = "journal-draft"
+"""Begins the name of the file in the state folder in which a person writes an entry."""
+
 TEMPLATE = """\
 <!-- What happened, and why. The lines below `Open items` are what is left to do.
-     Lines like this one are left out; an empty text writes nothing. -->
+     This comment is left out; an empty text writes nothing. -->
 
 
 Open items
 
 """
+
+_COMMENT = re.compile(r"\A\s*<!--.*?-->", re.DOTALL)
 
 
 # ----------------------------------------------------------------------------------- journal
@@ -50,7 +56,27 @@ def journal(call: Call) -> int:
 
 
 def _append(call: Call, *, from_stdin: bool) -> int:
-    text = sys.stdin.buffer.read().decode("utf-8", "replace") if from_stdin else _edited()
+    if from_stdin:
+        _add(call, sys.stdin.buffer.read().decode("utf-8", "replace"))
+        return 0
+    places.prepare_state(call.config.state)
+    draft = call.config.state / f"{DRAFT}-{os.getpid()}.md"
+    try:
+        text = _edited(draft)
+        _add(call, text)
+    except UsageError:
+        draft.unlink(missing_ok=True)
+        raise
+    except (OrchError, OSError) as error:
+        if not draft.exists():
+            raise
+        why = error.message if isinstance(error, OrchError) else str(error)
+        raise OrchError(why, f"what you wrote is kept: {draft}") from None
+    draft.unlink(missing_ok=True)
+    return 0
+
+
+def _add(call: Call, text: str) -> None:
     if not text.strip():
         raise UsageError("can't append to JOURNAL.md: there is no text")
     places.prepare_state(call.config.state)
@@ -67,26 +93,31 @@ def _append(call: Call, *, from_stdin: bool) -> int:
 
     prose.change(path, Lock(call.config.state / "journal.lock"), add)
     call.say(f"appended to {path}")
-    return 0
 
 
-def _edited() -> str:
-    """What a person writes in their editor."""
+def _edited(draft: Path) -> str:
+    """What a person writes in their editor, in that file; it stays."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise UsageError(
             "can't append to JOURNAL.md: EDITOR is not set",
             "echo 'What happened.' | ./launch.sh journal append -",
         )
-    with tempfile.NamedTemporaryFile("w+", suffix=".md", encoding="utf-8") as file:
-        file.write(TEMPLATE)
-        file.flush()
-        argv = [*shlex.split(editor), file.name]
-        if os.spawnvp(os.P_WAIT, argv[0], argv) != 0:
-            raise OrchError(f"can't append to JOURNAL.md: {argv[0]} failed, nothing is written")
-        text = Path(file.name).read_text(encoding="utf-8", errors="replace")
-    text = "\n".join(line for line in text.splitlines() if not line.startswith(("<!--", "     ")))
-    return "" if text.strip().lower() == "open items" else text
+    os.close(open_private(draft, os.O_WRONLY | os.O_TRUNC))
+    draft.write_text(TEMPLATE, encoding="utf-8")
+    argv = [*shlex.split(editor), str(draft)]
+    failed = os.spawnvp(os.P_WAIT, argv[0], argv) != 0
+    try:
+        text = draft.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    text = _COMMENT.sub("", text)
+    unchanged = text.strip().lower() in ("", "open items")
+    if unchanged:
+        draft.unlink()
+    if failed:
+        raise OrchError(f"can't append to JOURNAL.md: {argv[0]} failed, nothing is written")
+    return "" if unchanged else text
 
 
 def _restarts(events: Path, since: float | None) -> int:

@@ -29,10 +29,10 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
 
 
-def clean(folder: Path) -> None:
-    """Remove the temporary files of processes that died before they could."""
+def clean(folder: Path, of: str = "") -> None:
+    """Remove the temporary files (only those for `of`) of processes that died before they could."""
     for name in os.listdir(folder):
-        match = _TEMPORARY.fullmatch(name)
+        match = _TEMPORARY.fullmatch(name) if not of or name.startswith(f".{of}.") else None
         if match and not _exists(int(match[1])):
             with suppress(OSError):
                 os.unlink(folder / name)

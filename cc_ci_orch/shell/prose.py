@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cc_ci_orch.errors import OrchError
 from cc_ci_orch.shell.lock import Lock
-from cc_ci_orch.shell.private import sync_folder, temporary
+from cc_ci_orch.shell.private import clean, sync_folder, temporary
 
 TRIES = 20
 """How often a person may save at the very moment of ours before we give up."""
@@ -38,6 +39,8 @@ def change(path: Path, lock: Lock, make: Callable[[str], str | None]) -> bool:
     """
     path = Path(os.path.realpath(path))  # a link stays a link
     with lock:
+        with suppress(OSError):
+            clean(path.parent, path.name)
         for _ in range(TRIES):
             before = _stamp(path)
             new = make(read(path))
