@@ -110,11 +110,12 @@ def account(status: Status | None, hooks: Hooks, trail: Trail) -> Account | None
         tool_open = bool(trail.open_tools)
         why = "a tool call is open" if tool_open else "it says that it is busy"
         return Account(Doing.BUSY, why, tool_open=tool_open, queues=True)
-    if state != "idle":
+    if state not in ("idle", "shell"):
         return None
     error = trail.error
     if error is None:
-        return Account(Doing.IDLE, "it is at its prompt")
+        more = ", and a command of its own runs in the background" if state == "shell" else ""
+        return Account(Doing.IDLE, f"it is at its prompt{more}")
     text = error.text[:160]
     match error.failure:
         case Failure.LIMIT:

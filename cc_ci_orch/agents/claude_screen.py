@@ -9,6 +9,7 @@ is never taken for any of these: its text begins with `●` or is indented.
     ❯ a draft                                                 the box
     ────────────────────────────────────────────────────────
       ⏵⏵ bypass permissions on · esc to interrupt             the footer
+      ◯ general-purpose  a part        16s · ↑ 1.2k tokens    one of its subagents
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 _RULE = re.compile(r"[─▔]{20,}")
 _SPINNER = re.compile(r"[·✢✳✶✻✽*∗] ?(\S.*)")
 _TOKENS = re.compile(r"[↓↑] ?([0-9][0-9.,]*k?) tokens")
+_AGENT = re.compile(r"\s*[◯●◉○⏺] .*[↓↑] ?([0-9][0-9.,]*k?) tokens")
 _RETRY = re.compile(r"(.*?) · (?:retrying|trying again)\b")
 _LIMIT = re.compile(r"Usage limit reached|You've hit your .*limit")
 _ROW = re.compile(r"(\s*)(❯ |  )?(?:\d+\. )?(\S.*)")
@@ -48,6 +50,7 @@ class Screen:
     """What failed, while it waits for its next try."""
     timed_out: bool = False
     tokens: str = ""
+    """The counters, its own and those of its subagents."""
     limited: bool = False
     dialog: Dialog | None = None
 
@@ -62,9 +65,11 @@ def read(raw: str) -> Screen:
     for above, below in itertools.pairwise(rules):
         if plain[above + 1].startswith("❯"):
             top, bottom = above, below
-    if top is None or bottom is None or len(plain) - bottom > 12:
+    lines = plain[bottom + 1 :] if bottom is not None else []
+    agents = [match[1] for match in map(_AGENT.fullmatch, lines) if match]
+    if top is None or bottom is None or len(lines) - len(agents) > 11:
         return Screen(dialog=_dialog(plain))
-    footer = "\n".join(plain[bottom + 1 :])
+    footer = "\n".join(lines)
     status = _status(plain[:top])
     retry = _RETRY.match(status)
     tokens = _TOKENS.search(status)
@@ -73,7 +78,7 @@ def read(raw: str) -> Screen:
         busy="esc to interrupt" in footer,
         retrying=retry[1] if retry else "",
         timed_out="timed out" in status,
-        tokens=tokens[1] if tokens else "",
+        tokens=" ".join([*([tokens[1]] if tokens else []), *agents]),
         limited=_LIMIT.search(footer) is not None,
     )
 

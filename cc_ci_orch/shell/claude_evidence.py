@@ -176,8 +176,9 @@ class ClaudeEvidence:
         screen = claude_screen.read(raw)
         ours, key = self._key(screen.dialog, now)
         told = with_screen(view.account, screen, ours)
+        waits = view.account is not None and view.account.doing is Doing.BUSY  # for subagents
         view = replace(view, account=told, answer=key)
-        if not screen.busy:
+        if not (screen.busy or waits):
             return view
         # That it begins to count is progress, too; that it stops (a retry) is none.
         self._tokens = screen.tokens or self._tokens or "none"

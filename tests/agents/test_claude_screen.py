@@ -35,6 +35,15 @@ def test_the_token_counter_is_read_without_the_timer() -> None:
     assert screen("busy-queued") == Screen(box="", busy=True, tokens="8")
 
 
+def test_the_counters_of_subagents_are_read_below_the_box() -> None:
+    """They work on while the client itself only waits for them."""
+    lines = (CAPTURES / "claude-idle.ansi.txt").read_text().rstrip().splitlines()
+    agents = [f"  ◯ general-purpose  part {n}{' ' * 60}16s · ↑ 1.{n}k tokens" for n in range(20)]
+    shown = read("\n".join([*lines, "", "  ● main", *agents[:2]]))
+    assert shown == Screen(box="", tokens="1.0k 1.1k")
+    assert read("\n".join([*lines, "", "  ● main", *agents])).box == ""
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.clients.conftest import Make
+from tests.clients.fake_model import TASK
 
 
 def test_an_answered_prompt_leaves_it_idle_and_a_nudge_is_proved(claude: Make) -> None:
@@ -77,6 +78,20 @@ def test_words_that_come_slowly_are_work(claude: Make) -> None:
     it.stays("starting", "working", seconds=20)
     it.wait_for("idle")
     assert not it.events("session.nudged")
+    it.stop()
+
+
+def test_a_subagent_at_work_is_work(claude: Make) -> None:
+    """The client itself only waits for it; nothing but the subagent's counter moves."""
+    it = claude(ORCH_STALL_AFTER="6s", ORCH_IDLE_NUDGE_AFTER="5m")
+    it.behave("delegate 20 0.01")
+    it.start()
+    it.until(lambda: [r for r in it.requests() if TASK in r["last"]])
+    it.behave("ok")
+    it.until(lambda: "Waiting for 1 background agent" in it.screen())
+    it.stays("working", seconds=14)
+    it.wait_for("idle")
+    assert not it.events("session.stalled")
     it.stop()
 
 

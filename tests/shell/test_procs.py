@@ -293,7 +293,7 @@ def test_a_process_that_keeps_forking_is_ended(spawn: Spawn, processes: ProcFs) 
     """It is looked for again until nothing is left."""
     code = (
         "import os, time\n"
-        "for _ in range(2000):\n"
+        "for _ in range(200):\n"
         "    if os.fork(): time.sleep(60) if os.getppid() == 1 else os._exit(0)\n"
         "    time.sleep(0.002)\n"
     )
