@@ -70,6 +70,11 @@ def limit_headers(claim: str, seconds: float) -> dict[str, str]:
     }
 
 
+def delegated(body: Json) -> bool:
+    """Whether a subagent asks."""
+    return TASK in json.dumps((body.get("messages") or [{}])[0])
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
@@ -94,6 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         kind, rest = words[0].strip(), (words[1].strip() if len(words) > 1 else "")
         messages = body.get("messages") or [{}]
         record = {"t": time.time(), "kind": kind, "turns": len(messages), "path": self.path}
+        record["delegated"] = delegated(body)
         record["tools"] = len(body.get("tools") or [])
         record["last"] = json.dumps(messages[-1])[-400:]
         with (self.folder / "requests.jsonl").open("a") as file:
@@ -134,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "tool" and not done:
             call = {"command": rest, "description": "Fake tool call"}
             self._send(body, self._tool("Bash", call), "tool_use")
-        elif kind == "delegate" and TASK in json.dumps((body.get("messages") or [{}])[0]):
+        elif kind == "delegate" and delegated(body):
             seconds, gap = (*map(float, rest.split()), 1.0)[:2]
             self._send(body, self._text("slow", seconds, gap), "end_turn")
         elif kind == "delegate" and not done:

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from tests.clients.conftest import Make
-from tests.clients.fake_model import TASK
 
 
 def test_an_answered_prompt_leaves_it_idle_and_a_nudge_is_proved(claude: Make) -> None:
@@ -86,7 +85,7 @@ def test_a_subagent_at_work_is_work(claude: Make) -> None:
     it = claude(ORCH_STALL_AFTER="6s", ORCH_IDLE_NUDGE_AFTER="5m")
     it.behave("delegate 20 0.01")
     it.start()
-    it.until(lambda: [r for r in it.requests() if TASK in r["last"]])
+    it.until(lambda: [r for r in it.requests() if r["delegated"]])
     it.behave("ok")
     it.until(lambda: "Waiting for 1 background agent" in it.screen())
     it.stays("working", seconds=14)
