@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tests.clients.client_instance import ClientInstance
 
 QUICK = {
     "ORCH_POLL": "0.5s",
-    "ORCH_STALL_AFTER": "20s",
+    "ORCH_STALL_AFTER": "40s",
     "ORCH_INTERRUPT_AFTER": "4s",
     "ORCH_HEAL_AFTER": "4s",
     "ORCH_IDLE_NUDGE_AFTER": "5m",
@@ -21,7 +22,10 @@ QUICK = {
     "ORCH_SUBMIT_WAIT": "2s",
     "ORCH_OPERATOR_GRACE": "5s",
 }
-"""It takes 5 s and more to start, so its grace is longer than other clients'."""
+"""It takes 5 s and more to start, and as long until it first asks its model."""
+
+PATIENCE = 120.0
+"""Seconds to wait for what takes one or two on a machine that does nothing else."""
 
 
 class OpencodeInstance(ClientInstance):
@@ -61,6 +65,13 @@ class OpencodeInstance(ClientInstance):
             **QUICK,
             **settings,
         }
+
+    def until(self, condition: Callable[[], Any], timeout: float = PATIENCE) -> Any:
+        """Wait for it: this client takes its time on a machine that has other things to do."""
+        return super().until(condition, max(timeout, PATIENCE))
+
+    def wait_for(self, *expected: str, timeout: float = PATIENCE) -> float:
+        return super().wait_for(*expected, timeout=timeout)
 
     def messages(self, conversation: str | None = None) -> list[Any]:
         """The client's own record of a conversation, from its storage: messages with parts."""

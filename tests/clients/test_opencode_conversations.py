@@ -7,9 +7,13 @@ import subprocess
 import time
 from typing import Any
 
+import pytest
+
 from tests.clients.conftest import MakeOpencode
 from tests.clients.opencode_instance import OpencodeInstance
 from tests.e2e.instance import alive, kill
+
+pytestmark = pytest.mark.timeout(600)
 
 ASKS = {"permission": {"bash": {"touch *": "ask"}}}
 """Its user wants to be asked before some commands."""
@@ -20,7 +24,7 @@ def test_a_permission_prompt_is_a_persons(opencode: MakeOpencode) -> None:
     it = opencode(ASKS, NOTIFY_COMMAND="cat")
     it.behave("tool touch made")
     it.begin()
-    it.wait_for("blocked", timeout=60)
+    it.wait_for("blocked")
     it.stays("blocked", seconds=5)
     assert "bash (touch made)" in it.session()["reason"]
     done = it.run("nudge", "builder", "go on")
@@ -38,7 +42,7 @@ def test_what_lies_outside_its_folder_is_not_asked_about(opencode: MakeOpencode)
     it = opencode()
     it.behave(f"tool cat {it.folder}/outside/x; ls {it.folder} /etc/hostname > seen")
     it.begin()
-    it.wait_for("idle", timeout=60)
+    it.wait_for("idle")
     assert "hostname" in (it.state / "clones" / "builder" / "seen").read_text()
     assert not list((it.home / ".config").rglob("opencode.json*"))
     it.stop()
@@ -55,8 +59,8 @@ def test_killed_in_a_tool_it_goes_on_with_the_same_conversation(opencode: MakeOp
     it.behave("ok it goes on")
     kill(before["pid"])
     it.until(lambda: it.session()["pid"] not in (None, before["pid"]))
-    it.until(lambda: len(it.prompts(before["conversation"])) == 2, 90)
-    it.until(lambda: "it goes on" in str(it.messages(before["conversation"])), 60)
+    it.until(lambda: len(it.prompts(before["conversation"])) == 2)
+    it.until(lambda: "it goes on" in str(it.messages(before["conversation"])))
     assert it.session()["conversation"] == before["conversation"]
     assert "restarted" in it.prompts()[1]
     assert it.requests()[-1]["turns"] > 3, "the model is told the earlier turns"
@@ -72,13 +76,13 @@ def test_killed_in_a_tool_it_goes_on_with_the_same_conversation(opencode: MakeOp
 def test_a_lost_conversation_is_replaced_and_said(opencode: MakeOpencode) -> None:
     it = opencode()
     it.begin()
-    it.wait_for("idle", timeout=60)
+    it.wait_for("idle")
     before = it.session()
     answer = api(it, "DELETE", f"/session/{before['conversation']}")
     assert answer is True
     kill(before["pid"])
-    it.until(lambda: it.session()["conversation"] != before["conversation"], 60)
-    it.until(lambda: str(it.session()["conversation"]).startswith("ses_"), 60)
+    it.until(lambda: it.session()["conversation"] != before["conversation"])
+    it.until(lambda: str(it.session()["conversation"]).startswith("ses_"))
     lost = [e for e in it.events() if e.get("evidence", {}).get("lost_conversation")]
     assert [e["evidence"]["lost_conversation"] for e in lost] == [before["conversation"]]
     it.stop()
@@ -88,7 +92,7 @@ def test_a_supervisor_that_comes_back_finds_the_same_server(opencode: MakeOpenco
     """And judges by it; the password stands in no command line."""
     it = opencode()
     it.begin()
-    it.wait_for("idle", timeout=60)
+    it.wait_for("idle")
     before, supervisor = it.session(), it.supervisor
     kept = it.state / "opencode" / "builder.json"
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -110,18 +114,18 @@ def test_a_server_elsewhere_is_used_and_never_killed(opencode: MakeOpencode) -> 
     server, url = serve(it)
     it.settings["OPENCODE_URL"] = url
     it.start()
-    it.until(it.prompts, 90)
-    it.wait_for("idle", timeout=60)
+    it.until(it.prompts)
+    it.wait_for("idle")
     conversation = it.session()["conversation"]
     assert conversation.startswith("ses_")
     it.behave("slow 6 1")
     assert it.run("nudge", "builder", "long work").code == 0
     it.wait_for("working")
-    it.wait_for("idle", timeout=60)
+    it.wait_for("idle")
     it.behave("ok")
     first = it.pid()
     kill(first)
-    it.until(lambda: len(it.prompts(conversation)) == 3, 90)
+    it.until(lambda: len(it.prompts(conversation)) == 3)
     assert it.session()["conversation"] == conversation
     done = it.run("stop", "--grace", "3s")
     assert done.code == 0 and alive(server.pid)
@@ -135,7 +139,7 @@ def serve(it: OpencodeInstance) -> tuple[subprocess.Popen[bytes], str]:
     argv = [it.settings["OPENCODE_BIN"], "serve", "--port", "0", "--hostname", "127.0.0.1"]
     server = subprocess.Popen(argv, cwd=it.folder, env=it.env, stdout=log, stderr=log)
     said = it.folder / "serve.log"
-    it.until(lambda: "http://" in said.read_text(), 90)
+    it.until(lambda: "http://" in said.read_text())
     url = next(w for w in said.read_text().split() if w.startswith("http://"))
     return server, url
 
