@@ -85,8 +85,9 @@ def main() -> None:
         for state, future in work.items():
             try:
                 found[state] = future.result()
-            except AssertionError as error:  # the others are worth knowing
-                print(f"{state.name}: not brought about: {error}", flush=True)
+            except (AssertionError, OSError, LookupError, subprocess.SubprocessError) as error:
+                # the others are worth knowing
+                print(f"{state.name}: not brought about: {error!r}", flush=True)
                 continue
             print(f"{state.name}: {state.truth}: {dict(found[state])}", flush=True)
             text = page(found, count, "opencode", version, STALL, module)
