@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cc_ci_orch.core.ledger import Commit, Ledger, Version, Violation, advance, enter
+from cc_ci_orch.core.fold import advance
+from cc_ci_orch.core.ledger import Commit, Ledger, Version, Violation, enter
 from cc_ci_orch.core.standing import Standing, standing
 
 IDENTITY = "cc-ci"

@@ -17,8 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from cc_ci_orch.core import inbox
-from cc_ci_orch.core import ledger as ledgers
+from cc_ci_orch.core import fold, inbox
 from cc_ci_orch.core.actions import Notify
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.handoff import Handoff, handoffs
@@ -67,7 +66,7 @@ def follow(decision: Decision, snapshot: Snapshot) -> Decision:
 def _take_news(decision: Decision, snapshot: Snapshot, spec: PhaseSpec, news: News) -> Decision:
     course = decision.memory.course
     before = standing_of(course, spec)
-    ledger, violations = ledgers.advance(
+    ledger, violations = fold.advance(
         course.ledger, news.commits, news.head, snapshot.identity, news.rewritten
     )
     course = replace(course, ledger=ledger)

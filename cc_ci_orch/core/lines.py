@@ -61,7 +61,7 @@ def chosen(records: Sequence[Record], entries: tuple[Entry, ...] | None) -> Reco
 
 
 def say(record: Record, said: tuple[Entry, ...], order: int, commit: str) -> Record:
-    """The owner now says this, and no longer what the record has."""
+    """The owner now says this, and no longer what the record has; `past` is left as it was."""
     old, new = record.newest, newest(said)
     same = old and new and (old.word, old.attempt) == (new.word, new.attempt)
     return replace(
@@ -70,7 +70,6 @@ def say(record: Record, said: tuple[Entry, ...], order: int, commit: str) -> Rec
         held=order,
         changed=order,
         since=record.since if same else commit,
-        past=(record.past | {e.line for e in record.said}) - {e.line for e in said},
     )
 
 

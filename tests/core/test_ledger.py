@@ -7,7 +7,8 @@ import json
 import pytest
 
 from cc_ci_orch.core import codec
-from cc_ci_orch.core.ledger import JUDGED_KEPT, Breach, Claim, Ledger, Violation, enter, role_of
+from cc_ci_orch.core.fold import JUDGED_KEPT
+from cc_ci_orch.core.ledger import Breach, Claim, Ledger, Violation, enter, role_of
 from cc_ci_orch.core.protocol import PHASE, File
 from tests.histories import Branch, section
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cc_ci_orch.core.ledger import Ledger, advance
+from cc_ci_orch.core.fold import advance
+from cc_ci_orch.core.ledger import Ledger
 from cc_ci_orch.core.news import News
 from cc_ci_orch.core.protocol import File, key_of, parse
 from cc_ci_orch.shell.git import Git
