@@ -116,7 +116,8 @@ def test_the_packages_source_is_whole(flake: Flake, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     share = out / "share" / "cc-ci-orch"
     launchers = sorted(path.stem for path in source.glob("launch*.py"))
-    assert sorted(done.stdout.splitlines()) == sorted(f"wrap {share}/{name}.sh" for name in launchers)
+    wrapped = sorted(f"wrap {share}/{name}.sh" for name in launchers)
+    assert sorted(done.stdout.splitlines()) == wrapped
     for name in ("plan/phases.toml", "prompts/builder.md", "docs/operations.md", "AGENTS.md"):
         assert (share / name).is_file()
 
