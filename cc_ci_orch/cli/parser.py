@@ -55,8 +55,8 @@ def parse(argv: Sequence[str]) -> Namespace:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_lifecycle, _looking, _steering, _handing_over, _checking):
         add(commands)
-    if argv[:1] == ["supervise"]:  # our own: no error names it
-        _supervise(commands)
+    if argv[:1] in (["supervise"], ["serve"]):  # our own: no error names them
+        _internal(commands)
     return parser.parse_args(argv)
 
 
@@ -123,7 +123,7 @@ def _lifecycle(commands: Any) -> None:
     )
 
 
-def _supervise(commands: Any) -> None:
+def _internal(commands: Any) -> None:
     supervise = commands.add_parser("supervise")
     supervise.add_argument("roles", nargs="*")
     supervise.add_argument("--begin", action="store_true")

@@ -185,6 +185,19 @@ def test_a_start_is_refused_where_it_can_not_be_seen_through() -> None:
     assert answer(story, number) == (1, "can't start orchestrator: somebody stopped it meanwhile")
 
 
+def test_a_start_while_it_is_being_stopped_brings_it_back() -> None:
+    """The person changed their mind before it was down: it ends, and a new process comes."""
+    story = with_orchestrator(TALKING)
+    story.ask("stop", "orchestrator", grace=10.0)
+    story.tick()
+    assert story.mem("orchestrator").ending is not None
+    number = story.ask("start", "orchestrator")
+    story.wait(60)
+    assert answer(story, number) == (0, "started orchestrator")
+    assert story.mem("orchestrator").wanted is Wanted.UP
+    assert starts(story).count("orchestrator") == 2
+
+
 def test_a_client_that_does_not_come_up_is_started_all_the_same() -> None:
     """Its prompt is not seen for half a minute: the start is answered, the rest is healing."""
     story = Story(*PAIR, replace(TALKING, types_first=True)).started()
