@@ -8,11 +8,15 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+from cc_ci_orch.agents.opencode_account import failure
+from cc_ci_orch.errors import FAILED
 from cc_ci_orch.shell.child import Child
 
 ANSWER = 10.0
-"""Seconds for the server to say which conversations it has."""
+"""Seconds for an answer of the server."""
 
 
 def main(words: Sequence[str], env: Mapping[str, str]) -> int:
@@ -26,12 +30,37 @@ def main(words: Sequence[str], env: Mapping[str, str]) -> int:
     if end.code:
         return end.code
     found = newest(url, title, env)
+    trouble = failed(url, found, env) if found else ""
+    if trouble:
+        print(f"the turn failed: {trouble}", flush=True)
+        return FAILED
     which = ["--session", found] if found else ["--continue"]
     os.execvpe(binary, [binary, "attach", url, *which], dict(env))
 
 
 def newest(url: str, title: str, env: Mapping[str, str]) -> str | None:
     """The newest conversation of that title; None where the server doesn't tell."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        mine = [one for one in _get(url, "/session", env) if one["title"] == title]
+        return str(max(mine, key=lambda session: session["time"]["created"])["id"])
+    return None
+
+
+def failed(url: str, conversation: str, env: Mapping[str, str]) -> str:
+    """What its last message failed of; "" where it didn't, or the server doesn't tell.
+
+    With `--attach`, a turn that an error of the model's API ended has the exit status 0, too
+    (opencode 1.18.33). One that somebody interrupted has not failed.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        path = f"/session/{quote(conversation, safe='')}/message"
+        found = failure(_get(url, path, env)[-1]["info"].get("error"))
+        if found is not None and found.name != "MessageAbortedError":
+            return found.text or found.name
+    return ""
+
+
+def _get(url: str, path: str, env: Mapping[str, str]) -> Any:
     from urllib.request import Request, urlopen  # slow to import
 
     user = env.get("OPENCODE_SERVER_USERNAME") or "opencode"
@@ -40,9 +69,5 @@ def newest(url: str, title: str, env: Mapping[str, str]) -> str | None:
     if password:
         word = base64.b64encode(f"{user}:{password}".encode()).decode()
         headers["Authorization"] = f"Basic {word}"
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        with urlopen(Request(f"{url.rstrip('/')}/session", headers=headers), timeout=ANSWER) as got:
-            sessions = json.load(got)
-        mine = [session for session in sessions if session["title"] == title]
-        return str(max(mine, key=lambda session: session["time"]["created"])["id"])
-    return None
+    with urlopen(Request(f"{url.rstrip('/')}{path}", headers=headers), timeout=ANSWER) as got:
+        return json.load(got)
