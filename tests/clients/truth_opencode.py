@@ -59,7 +59,8 @@ def looks(state: State, program: Path, binary: Path, count: int) -> Counter[str]
         it.behave(state.behaviour)
         done = it.run("nudge", "builder", "go on", timeout=120)
         assert done.code == 0, done
-        it.until(lambda: it.requests()[-1]["kind"] == state.behaviour.split()[0], 60)
+        asked = state.behaviour.split()[0]
+        it.until(lambda: [r["kind"] for r in it.requests()][-1:] == [asked], 60)
         time.sleep(state.after + 3)
         found: Counter[str] = Counter()
         for _ in range(count):
