@@ -35,7 +35,7 @@ from cc_ci_orch.shell.ports import CannotTell, Launch
 from cc_ci_orch.shell.procs import ProcFs
 from cc_ci_orch.shell.prompts import Prompts
 from cc_ci_orch.shell.records import EventLog, MemoryFile
-from cc_ci_orch.shell.scout import Scout
+from cc_ci_orch.shell.scout import REPOSITORY, Scout
 from cc_ci_orch.shell.store import Store
 from cc_ci_orch.shell.tmux import Tmux
 from cc_ci_orch.shell.upgrades import Upgrades
@@ -211,7 +211,8 @@ class Instance:
         def troubles() -> tuple[Trouble, ...]:
             if supervising:  # also a look at a run of the upgrader that nobody else may report
                 self.upgrades.settle(tell)
-            return (*self.troubles(), *phase_troubles(dog.memory.course, self.phases))
+            known = self._not_seen_again(dog.memory.troubles)
+            return (*self.troubles(), *known, *phase_troubles(dog.memory.course, self.phases))
 
         applier = Applier(
             observer,
@@ -339,6 +340,13 @@ class Instance:
             "the program": sorted(PACKAGE.rglob("*.py")),
         }
         return {what: tuple(map(_mark, paths)) for what, paths in files.items()}
+
+    def _not_seen_again(self, known: Sequence[Trouble]) -> tuple[Trouble, ...]:
+        """A trouble with the work repository lasts until a look says otherwise: a supervisor
+        that comes back doesn't tell it anew."""
+        if self.scout is None or self.scout.looked:
+            return ()
+        return tuple(trouble for trouble in known if trouble.key == REPOSITORY)
 
     def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong with the supervision itself, besides what the watchdog notices."""

@@ -281,13 +281,14 @@ class ProcFs:
         known = dict.fromkeys(targets)
         deadline = time.monotonic() + KILL_WAIT
         while True:
-            family = self.snapshot().family(known)
-            known.update(dict.fromkeys(p for p in family if p.pid not in spared))
+            family = [p for p in self.snapshot().family(known) if p.pid not in spared]
+            known.update(dict.fromkeys(family))
             with self._opened(known) as fds:
                 _send(fds.values(), signal.SIGKILL)
                 _wait(fds.values(), max(0.0, deadline - time.monotonic()))
-                if not fds or time.monotonic() >= deadline:
-                    break
+            # One that has ended by itself since may have left a child.
+            if not family or time.monotonic() >= deadline:
+                break
         return [process for process in dict.fromkeys([*asked, *known]) if self.alive(process)]
 
     def _open(self, process: ProcessId) -> int | None:

@@ -22,6 +22,9 @@ LONGEST_PAUSE = 300.0
 SLOW = 60.0
 """Seconds after which a look that goes on is a trouble, too."""
 
+REPOSITORY = "repository"
+"""The key of its trouble."""
+
 
 class Source(Protocol):
     def news(self, known: str) -> News | None:
@@ -60,12 +63,17 @@ class Scout:
         """What the last look found. Whoever takes it checks that it follows what they know."""
         return self._news
 
+    @property
+    def looked(self) -> bool:
+        """Whether the first look has come to an end, well or badly."""
+        return self._news is not None or self._trouble is not None
+
     def trouble(self) -> Trouble | None:
         """Why the work repository can't be seen now; None if it can."""
         since = self._looks_since
         if since is None or time.monotonic() - since < SLOW:
             return self._trouble
-        return Trouble("repository", f"a look at the work repository takes over {SLOW:g} s")
+        return Trouble(REPOSITORY, f"a look at the work repository takes over {SLOW:g} s")
 
     def look(self) -> bool:
         """One look; whether it was answered."""
@@ -73,7 +81,7 @@ class Scout:
         try:
             self._news = self._source.news(self._known())
         except (CannotTell, OrchError) as error:
-            self._trouble = Trouble("repository", f"can't see the work repository: {error}")
+            self._trouble = Trouble(REPOSITORY, f"can't see the work repository: {error}")
             return False
         finally:
             self._looks_since = None
@@ -87,7 +95,7 @@ class Scout:
                 pause = self._pause if self.look() else min(pause * 2, LONGEST_PAUSE)
             except Exception as error:
                 # The boundary of the thread: the next look may go better, and this is said.
-                self._trouble = Trouble("repository", f"a look failed: {error!r}")
+                self._trouble = Trouble(REPOSITORY, f"a look failed: {error!r}")
                 pause = min(pause * 2, LONGEST_PAUSE)
             if self._news is not None:
                 self._ring()

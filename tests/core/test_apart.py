@@ -185,9 +185,24 @@ def test_a_start_is_refused_where_it_can_not_be_seen_through() -> None:
     assert answer(story, number) == (1, "can't start orchestrator: somebody stopped it meanwhile")
 
 
+def test_a_conversation_that_turns_out_lost_while_it_waits_is_not_tried_again() -> None:
+    """Its record went while its next start was due later: a fresh one begins at once."""
+    story = with_orchestrator()
+    story.die("orchestrator")
+    story.wait(1)
+    story.die("orchestrator")  # the second death in a row waits
+    story.tick()
+    assert story.mem("orchestrator").next_attempt is not None
+    story.agent("orchestrator").lost = True
+    story.wait(10)
+    resumed = [a.resume for a in story.actions(StartSession) if a.role == "orchestrator"]
+    assert resumed == [False, True, False]
+
+
 def test_a_start_while_it_is_being_stopped_brings_it_back() -> None:
     """The person changed their mind before it was down: it ends, and a new process comes."""
     story = with_orchestrator(TALKING)
+    story.agent("orchestrator").deaf = True
     story.ask("stop", "orchestrator", grace=10.0)
     story.tick()
     assert story.mem("orchestrator").ending is not None
