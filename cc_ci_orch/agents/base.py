@@ -88,3 +88,12 @@ def plain(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in text if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f"))
+
+
+def no_command(text: str) -> str:
+    """The text, quoted where a client would take its beginning for something else.
+
+    A leading `!` or `/` is a command to the clients, even after a space; a leading `-` is an
+    option on a command line. None of them is behind `> `.
+    """
+    return f"> {text}" if text.lstrip().startswith(("!", "/", "-")) else text

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, field
 
-from cc_ci_orch.agents.base import ExitBySignal, ExitByWords, Job, plain
+from cc_ci_orch.agents.base import ExitBySignal, ExitByWords, Job, no_command, plain
 from cc_ci_orch.core.model import Traits
 
 
@@ -47,13 +47,12 @@ class Claude:
         )
 
     def typeable(self, text: str) -> str:
-        """A leading `!` would run a shell command, a leading `/` one of the client's own, even
-        after a space; both not behind `> `. A leading `-` would be an option on a command line.
+        """Nothing in it is a command to the client.
 
         Characters that can't be seen are left out: the client would ask about them first.
         """
         text = "".join(c for c in plain(text) if unicodedata.category(c) != "Cf")
-        return f"> {text}" if text.lstrip().startswith(("!", "/", "-")) else text
+        return no_command(text)
 
     def says_lost(self, tail: str) -> bool:
         """`--resume` of a conversation that the client doesn't have: exit 1 and these words."""

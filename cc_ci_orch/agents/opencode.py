@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cc_ci_orch.agents.base import ExitBySignal, ExitByWords, Job, plain
+from cc_ci_orch.agents.base import ExitBySignal, ExitByWords, Job, no_command, plain
 from cc_ci_orch.core.model import Traits
 
 OWN = "ses_"
@@ -59,9 +59,8 @@ class OpenCode:
         return (self.binary, *api, *session, *model, *prompt)
 
     def typeable(self, text: str) -> str:
-        """A leading `!` or `/` would be a command to the client, a leading `-` an option."""
-        text = plain(text)
-        return f"> {text}" if text.lstrip().startswith(("!", "/", "-")) else text
+        """Nothing in it is a command to the client."""
+        return no_command(plain(text))
 
     def says_lost(self, tail: str) -> bool:
         """`--session` of a conversation that it doesn't have: exit 1 and these words."""

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cc_ci_orch.agents.base import ExitBySignal, ExitByWords, Job, plain
+from cc_ci_orch.agents.base import ExitBySignal, ExitByWords, Job, no_command, plain
 from cc_ci_orch.core.model import Traits
 
 PROGRAM = Path(__file__).resolve().parent.parent
@@ -52,9 +52,8 @@ class OpenCodeTurn:
         )
 
     def typeable(self, text: str) -> str:
-        """A leading `!` or `/` would be a command to the client, a leading `-` an option."""
-        text = plain(text)
-        return f"> {text}" if text.lstrip().startswith(("!", "/", "-")) else text
+        """Nothing in it is a command to the client."""
+        return no_command(plain(text))
 
     def says_lost(self, tail: str) -> bool:
         return False
