@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.boot.machine")
-
-from tests.boot.machine import BOOT_ID, HOME, USER, Machine, why_not  # noqa: E402
+from tests.boot.machine import BOOT_ID, HOME, USER, Machine, why_not
 
 pytestmark = [
     pytest.mark.boot,
@@ -111,15 +109,6 @@ def install(machine: Machine, root: str = ROOT, **settings: str) -> Instance:
     argv = (f"{root}/launch.sh", "install", "--write", "--user", USER)
     machine.must(*argv, env={**SETTINGS, **settings})
     return Instance(machine, root)
-
-
-@pytest.fixture
-def machine() -> Iterator[Machine]:
-    made = Machine()
-    try:
-        yield made
-    finally:
-        made.remove()
 
 
 def test_however_the_supervisor_ends_its_agents_go_on(machine: Machine) -> None:

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.boot.machine")
-
-from tests.boot.machine import USER, Machine, why_not  # noqa: E402
+from tests.boot.machine import USER, Machine, why_not
 
 pytestmark = [
     pytest.mark.boot,

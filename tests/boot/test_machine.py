@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.boot.machine")
-
-from tests.boot.machine import REPOSITORY, Machine, why_not  # noqa: E402
-from tests.waiting import eventually  # noqa: E402
+from tests.boot.machine import REPOSITORY, Machine, why_not
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.boot,

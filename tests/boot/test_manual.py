@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.boot.machine")
-
-from tests.boot.machine import BOOT_ID, REPOSITORY, USER, Machine, why_not  # noqa: E402
+from tests.boot.machine import BOOT_ID, REPOSITORY, USER, Machine, why_not
 
 pytestmark = [
     pytest.mark.boot,
@@ -57,15 +54,6 @@ def one_liners() -> list[str]:
     )
     found = [c for c in (*inline, *lines) if known.match(c) and c != "./launch.sh …"]
     return sorted(dict.fromkeys(found), key=lambda c: any(word in c for word in ENDING))
-
-
-@pytest.fixture
-def machine() -> Iterator[Machine]:
-    made = Machine()
-    try:
-        yield made
-    finally:
-        made.remove()
 
 
 def prepare(machine: Machine) -> None:
