@@ -33,6 +33,7 @@ def witnesses(
             claude_home(config, seat.name, processes, files),
             processes,
             files,
+            clock,
             config.policy,
             (seat.workdir,) if seat.apart else clones,
         )

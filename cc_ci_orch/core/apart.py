@@ -31,8 +31,8 @@ from cc_ci_orch.core.model import (
 from cc_ci_orch.core.policy import START_SETTLE
 from cc_ci_orch.core.step import Decision, Moment, Step
 
-SETTLED = 30.0
-"""Seconds after which a start is answered, although its client has not shown its prompt yet."""
+SETTLED = 60.0
+"""Seconds after which a start is answered, although its client has told nothing of itself."""
 
 NEVER = RoleMemory(wanted=Wanted.DOWN)
 """What is remembered of one that nobody has started."""
@@ -135,6 +135,6 @@ def _has_settled(view: SessionView | None, mem: RoleMemory, spec: RoleSpec, now:
     age = now - mem.started_at
     if age >= SETTLED:
         return True
-    if age < START_SETTLE or mem.typing is not None or view is None or view.answer is not None:
+    if age < START_SETTLE or mem.typing is not None or view is None or view.not_ready:
         return False
     return not spec.traits.has_account or mem.liveness is not Liveness.STARTING

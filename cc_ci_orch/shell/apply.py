@@ -151,7 +151,8 @@ class Applier:
         seat = self._seat(action.role)
         self._end_tree(seat, None)
         opening = Opening(action.conversation)
-        if (witness := self._observer.witnesses.get(action.role)) is not None:
+        witness = self._observer.witnesses.get(action.role)
+        if witness is not None:
             opening = witness.before_start(action.conversation)
         log = self._files.stamp(seat.log) or FileStamp(0, 0)
         prompt = self._prompts.render(action.prompt, seat.role.prompt, self._values(seat))
@@ -164,6 +165,8 @@ class Applier:
             phase=self._values(seat).get("phase", ""),
         )
         pid = self._terminal.start(launch)
+        if witness is not None:  # an interrupt puts a prompt back into the box
+            witness.typed(prompt)
         process = self._processes.identify(pid) or ProcessId(pid, 0)
         return Outcome(action.role, "StartSession", ok=True, process=process, log=log)
 

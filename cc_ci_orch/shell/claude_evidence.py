@@ -27,7 +27,7 @@ from cc_ci_orch.core.model import Account, Doing, Liveness, ProcessId, RoleMemor
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.shell.claude_home import ClaudeHome
 from cc_ci_orch.shell.growing import GrowingFile
-from cc_ci_orch.shell.ports import CannotTell, Files, Opening, Processes
+from cc_ci_orch.shell.ports import CannotTell, Clock, Files, Opening, Processes
 
 SILENCE = 3.0
 """Seconds of silence of a busy client after which its screen is looked at, at the latest."""
@@ -53,6 +53,7 @@ class ClaudeEvidence:
         home: ClaudeHome,
         processes: Processes,
         files: Files,
+        clock: Clock,
         policy: Policy,
         folders: tuple[Path, ...],
     ) -> None:
@@ -62,6 +63,7 @@ class ClaudeEvidence:
         self._home = home
         self._processes = processes
         self._files = files
+        self._clock = clock
         self._policy = policy
         self._folders = folders
         self._hooks_file = GrowingFile(self._hooks_path)
@@ -76,6 +78,7 @@ class ClaudeEvidence:
         self._pressed: tuple[int, float] | None = None
         self._looked_at = 0.0
         self._typed = ""
+        self._up = False
 
     # ------------------------------------------------------------------ before a start
 
@@ -104,6 +107,7 @@ class ClaudeEvidence:
         if view.process != self._process:
             self._process, self._tokens = view.process, ""
             self._dialog_at = self._pressed = None
+            self._up = False
             self._trail = replace(self._trail, open_tools=frozenset())
         status = self._home.status(view.process)
         conversation = status.conversation if status else mem.conversation or self._conversation
@@ -119,13 +123,21 @@ class ClaudeEvidence:
         signals["tool events"] = self._hooks.worked
         if self._tokens:
             signals[liveness.TOKENS] = self._tokens
+        told = self._account(status)
         return replace(
             view,
-            account=self._account(status),
+            account=told,
+            not_ready=self._comes_up(told, mem),
             signals={**view.signals, **signals},
             submissions=self._trail.prompts if known else self._hooks.prompts,
             conversation=status.conversation if status else None,
         )
+
+    def _comes_up(self, told: Account | None, mem: RoleMemory) -> bool:
+        """Whether it still loads, or asks things of its own: its files tell nothing of it yet."""
+        self._up = self._up or told is not None
+        age = self._clock.monotonic() - mem.started_at
+        return not self._up and age < self._policy.start_grace
 
     def _account(self, status: Status | None) -> Account | None:
         told, error = account(status, self._hooks, self._trail), self._trail.error
@@ -177,7 +189,7 @@ class ClaudeEvidence:
         ours, key = self._key(screen.dialog, now)
         told = with_screen(view.account, screen, ours)
         waits = view.account is not None and view.account.doing is Doing.BUSY  # for subagents
-        view = replace(view, account=told, answer=key)
+        view = replace(view, account=told, answer=key, not_ready=view.not_ready or ours)
         if not (screen.busy or waits):
             return view
         # That it begins to count is progress, too; that it stops (a retry) is none.

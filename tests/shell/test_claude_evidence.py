@@ -15,6 +15,7 @@ from cc_ci_orch.core.model import Doing, Liveness, ProcessId, RoleMemory, Seen, 
 from cc_ci_orch.core.policy import Policy
 from cc_ci_orch.shell.claude_evidence import ClaudeEvidence
 from cc_ci_orch.shell.claude_home import ClaudeHome
+from cc_ci_orch.shell.clock import RealClock
 from cc_ci_orch.shell.growing import MOST, GrowingFile
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.procs import ProcFs
@@ -47,7 +48,7 @@ class Desk:
         store, processes = self.store, self.processes
         folders = (self.clone,)
         return ClaudeEvidence(
-            self.clone, settings, self.claude, processes, store, Policy(), folders
+            self.clone, settings, self.claude, processes, store, RealClock(), Policy(), folders
         )
 
     @property
