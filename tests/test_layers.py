@@ -31,6 +31,7 @@ UP = {
     "supervisor": ("cli",),
     "guardian": ("watchdog", "supervisor", "cli"),
     "status": ("watchdog", "supervisor", "cli"),
+    "status_table": ("watchdog", "supervisor", "cli"),
     "report": ("watchdog", "supervisor", "cli"),
     "doctor": ("watchdog", "supervisor", "cli"),
 }

@@ -10,23 +10,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from cc_ci_orch import places, seats
+from cc_ci_orch.cli.versions import Versions
 from cc_ci_orch.cli.witnesses import keepers, telling_folders, witnesses
 from cc_ci_orch.config import Config
 from cc_ci_orch.core import briefing
 from cc_ci_orch.core.actions import Notify, Reply
 from cc_ci_orch.core.events import Event, Name
-from cc_ci_orch.core.model import Course, Memory, Prompt, PromptKind, Trouble
+from cc_ci_orch.core.model import Course, Memory, Trouble
 from cc_ci_orch.core.phases import PhaseSpec
 from cc_ci_orch.core.times import UNKNOWN_BOOT
 from cc_ci_orch.errors import ConfigError
 from cc_ci_orch.plan import load_phases, phases_file
 from cc_ci_orch.seats import Seat
 from cc_ci_orch.settings import NOT_SETTINGS
-from cc_ci_orch.shell import systemd
 from cc_ci_orch.shell.apply import Applier
 from cc_ci_orch.shell.changes import Changes
 from cc_ci_orch.shell.clock import RealClock
-from cc_ci_orch.shell.git import CLONE_TIMEOUT, Git
+from cc_ci_orch.shell.git import Git
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.mirror import Mirror
 from cc_ci_orch.shell.notify import Notifier
@@ -77,7 +77,7 @@ class Instance:
             config.mask.within,
         )
         self.started = self.clock.wall()
-        self._as_started = self._versions()
+        self._as_started = Versions(config)
 
     @property
     def repository(self) -> str:
@@ -90,29 +90,6 @@ class Instance:
     def everyone(self) -> tuple[Seat, ...]:
         """The roles of the loops, and the orchestrator."""
         return (*self.seats, self.orchestrator)
-
-    def prepare(self, say: Callable[[str], None]) -> None:
-        """Make what is missing: folders, the work repository, the roles' clones."""
-        self.prepare_folders()
-        self.prepare_clones(self.seats, say)
-
-    def prepare_folders(self) -> None:
-        """Make the folders that are missing, private to us."""
-        places.prepare_state(self.config.state)
-        if self.config.unit_socket is None:
-            places.prepare_socket_folder(self.config.socket)
-        (self.config.state / "prompts").mkdir(mode=0o700, exist_ok=True)
-
-    def prepare_clones(self, seats: Sequence[Seat], say: Callable[[str], None]) -> None:
-        """Make the work repository, where it is our own, and the clones that are missing."""
-        url = self.repository
-        if self.config.repo is None:
-            self.git.make_bare(Path(url), self.config.branch)
-        for seat in seats:
-            if not (seat.workdir / ".git").exists():
-                say(f"cloning the work repository for {seat.name}")
-                systemd.take_time(self.config.environment, CLONE_TIMEOUT + 60.0)
-                self.git.clone(url, self.config.branch, seat.workdir)
 
     def record_socket(self) -> None:
         """Write down which socket the server has; a full disk leaves it to the settings."""
@@ -129,28 +106,6 @@ class Instance:
         with suppress(CannotTell):
             if self.terminal.listener() is None:
                 (self.config.state / places.RECORD).unlink(missing_ok=True)
-
-    def require_programs(self, seats: Sequence[Seat] | None = None) -> None:
-        """ConfigError for the first program that a start needs and that is not there."""
-        path = self.config.environment.get("PATH")
-        for program, hint in (("tmux", "apt-get install tmux"), ("git", "apt-get install git")):
-            if shutil.which(program, path=path) is None:
-                raise ConfigError(f"can't start: {program}: it is not installed", hint)
-        for seat in self.seats if seats is None else seats:
-            program = seat.backend.program()
-            where = program if "/" not in program or program.startswith("/") else None
-            found = shutil.which(where or str(seat.workdir / program), path=path)
-            if found is None:
-                raise ConfigError(
-                    f"can't start {seat.name}: {program}: it is not installed, or not executable",
-                    "put it on PATH, or name it by its path",
-                )
-
-    def require_prompts(self) -> None:
-        """ConfigError for the first text that an agent would need and that is not there."""
-        for seat in self.seats:
-            for kind in PromptKind:
-                self.prompts.render(Prompt(kind), seat.role.prompt, {})
 
     def boot_id(self) -> str:
         """The kernel's boot id; `UNKNOWN_BOOT` where it can't be read."""
@@ -325,21 +280,7 @@ class Instance:
 
     def changes(self) -> tuple[Trouble, ...]:
         """What has been changed since this process started, and doesn't count for it yet."""
-        before, now = self._as_started, self._versions()
-        return tuple(
-            Trouble("changed", f"{what} has changed since the supervisor started; {TAKES_EFFECT}")
-            for what in before
-            if before[what] != now[what]
-        )
-
-    def _versions(self) -> Mapping[str, object]:
-        """Marks of what is read only at a start, by its name."""
-        files = {
-            "orch.toml": [self.config.file],
-            "phases.toml": [phases_file(self.config.root)],
-            "the program": sorted(PACKAGE.rglob("*.py")),
-        }
-        return {what: tuple(map(_mark, paths)) for what, paths in files.items()}
+        return self._as_started.changes()
 
     def _not_seen_again(self, known: Sequence[Trouble]) -> tuple[Trouble, ...]:
         """A trouble with the work repository lasts until a look says otherwise: a supervisor
@@ -389,9 +330,6 @@ TELLING = 5.0
 
 _BOOT_ID = re.compile(r"[0-9A-Za-z._:-]{1,128}")
 
-PACKAGE = Path(__file__).resolve().parent.parent
-TAKES_EFFECT = "takes effect with ./launch.sh start --takeover"
-
 
 def child_env(config: Config) -> dict[str, str]:
     """The environment of a supervisor that works for this instance, wherever it is started.
@@ -400,12 +338,3 @@ def child_env(config: Config) -> dict[str, str]:
     """
     own = {k: v for k, v in config.environment.items() if k not in NOT_SETTINGS}
     return {**own, **config.exported()}
-
-
-def _mark(path: Path) -> tuple[int, int] | None:
-    """Changes when the file does; None where there is none."""
-    try:
-        info = path.stat()
-    except OSError:
-        return None
-    return info.st_size, info.st_mtime_ns

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cc_ci_orch import installed, places
-from cc_ci_orch.cli import booting, ending, looking, phases, supervising, talk
-from cc_ci_orch.cli.compose import PACKAGE, Instance, child_env
+from cc_ci_orch.cli import booting, ending, looking, phases, preparing, supervising, talk
+from cc_ci_orch.cli.compose import Instance, child_env
 from cc_ci_orch.cli.loops import Call
+from cc_ci_orch.cli.versions import PACKAGE
 from cc_ci_orch.core.model import Memory, Request
 from cc_ci_orch.errors import TRY_AGAIN, OrchError, TryAgain
 from cc_ci_orch.guardian import RECORD
@@ -46,12 +47,12 @@ def start(call: Call) -> int:
     instance = Instance(call.config, call.program_root)
     if unit is None:
         instance.require_plan()
-        instance.require_programs()
-        instance.require_prompts()
+        preparing.require_programs(instance)
+        preparing.require_prompts(instance)
     places.prepare_state(call.config.state)
     with Lock(call.config.state / "start.lock"):
         if unit is None:  # what its supervisor needs, its own start has made
-            instance.prepare(call.say)
+            preparing.prepare(instance, call.say)
         replaced = call.args.takeover and unit is None and ending.end_supervisor(call)
         begin = bool(call.args.roles) or not replaced
         if not call.args.foreground:

@@ -24,7 +24,8 @@ from cc_ci_orch.settings import SINGLES
 from cc_ci_orch.shell import prose
 from cc_ci_orch.shell.lock import Lock
 from cc_ci_orch.shell.ports import CannotTell
-from cc_ci_orch.status import Reboots, SupervisorInfo, as_dict, iso, phase_info, table
+from cc_ci_orch.status import Reboots, SupervisorInfo, as_dict, iso, phase_info
+from cc_ci_orch.status_table import table
 from cc_ci_orch.watchdog import Watchdog
 
 # ----------------------------------------------------------------------------------- status

@@ -14,7 +14,7 @@ from typing import Any
 
 from cc_ci_orch import __version__, places
 from cc_ci_orch.agents.base import Backend
-from cc_ci_orch.cli import ending, looking, loops, talk
+from cc_ci_orch.cli import ending, looking, loops, preparing, talk
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.cli.parser import Parser, duration
@@ -22,7 +22,8 @@ from cc_ci_orch.core.ledger import ORCHESTRATOR
 from cc_ci_orch.core.model import Prompt, PromptKind, Request
 from cc_ci_orch.errors import FAILED, NOT_RUNNING, TRY_AGAIN, ConfigError, OrchError, TryAgain
 from cc_ci_orch.shell.lock import Lock
-from cc_ci_orch.status import SICK, sessions_table
+from cc_ci_orch.status import SICK
+from cc_ci_orch.status_table import sessions_table
 
 OVERVIEW = """\
 The orchestrator: the agent that looks after the loops, in a session of its own.
@@ -79,12 +80,12 @@ def start(call: Call) -> int:
     instance = Instance(call.config, call.program_root)
     seat = instance.orchestrator
     _require(call, seat.backend)
-    instance.require_programs([seat])
+    preparing.require_programs(instance, [seat])
     instance.prompts.render(Prompt(PromptKind.KICKOFF), seat.role.prompt, {})
     places.prepare_state(call.config.state)
     request = Request(0, "start", (ORCHESTRATOR,))
     with Lock(call.config.state / "start.lock"):
-        instance.prepare_folders()
+        preparing.prepare_folders(instance)
         answer = talk.ask(call, request, COMING_UP)
         if answer is None:
             instance.record_socket()

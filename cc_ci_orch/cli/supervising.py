@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cc_ci_orch import __version__, places
-from cc_ci_orch.cli import handover, looking, phases
-from cc_ci_orch.cli.compose import PACKAGE, Instance, child_env
+from cc_ci_orch.cli import handover, looking, phases, preparing
+from cc_ci_orch.cli.compose import Instance, child_env
 from cc_ci_orch.cli.ending import guards
 from cc_ci_orch.cli.loops import Call
+from cc_ci_orch.cli.versions import PACKAGE
 from cc_ci_orch.core.events import Event, Name
 from cc_ci_orch.core.model import Memory, Request
 from cc_ci_orch.errors import OrchError, TryAgain
@@ -45,9 +46,9 @@ def watchdog(call: Call) -> int:
     if call.args.dry_run:
         return _dry_run(call, instance)
     instance.require_plan()
-    instance.require_programs()
-    instance.require_prompts()
-    instance.prepare(call.say)
+    preparing.require_programs(instance)
+    preparing.require_prompts(instance)
+    preparing.prepare(instance, call.say)
     if not call.args.once:
         return run_supervisor(call, instance, begin=False, guardian=None, guarded=False)
     _take_lock(instance)

@@ -17,10 +17,11 @@ from types import FrameType
 from typing import Any
 
 from cc_ci_orch import __version__
-from cc_ci_orch.cli import loops, reading
-from cc_ci_orch.cli.compose import PACKAGE, Instance, child_env
+from cc_ci_orch.cli import loops, preparing, reading
+from cc_ci_orch.cli.compose import Instance, child_env
 from cc_ci_orch.cli.loops import Call
 from cc_ci_orch.cli.parser import Parser, add_lines
+from cc_ci_orch.cli.versions import PACKAGE
 from cc_ci_orch.core.model import Prompt, PromptKind
 from cc_ci_orch.core.text import span
 from cc_ci_orch.errors import FAILED, NOT_RUNNING, OrchError, TryAgain
@@ -87,11 +88,11 @@ def run(call: Call) -> int:
     instance = Instance(call.config, call.program_root)
     seat, upgrades = instance.upgrades.seat, instance.upgrades
     instance.prompts.render(Prompt(PromptKind.KICKOFF), seat.role.prompt, {})
-    instance.prepare_folders()
+    preparing.prepare_folders(instance)
     with Lock(call.config.state / "upgrader.start.lock"):
         _refuse_second(upgrades)
-        instance.prepare_clones([seat], call.say)
-        instance.require_programs([seat])
+        preparing.prepare_clones(instance, [seat], call.say)
+        preparing.require_programs(instance, [seat])
         upgrades.settle(instance.report)
         upgrades.clear()
         before = upgrades.last()

@@ -5,7 +5,7 @@
 - Words reach tmux through the standard input of `tmux source-file -`: no secret stands on a
   command line, no length limit of a client message applies, and a whole batch is carried out
   before tmux looks at any pane's output.
-- How those words are written: `tmux_words.py`.
+- How those words are written: `tmux_words.py`; how answers are read: `tmux_answers.py`.
 - A server of unknown origin (a systemd unit, an older version of this program) is set up
   before anything starts in it; it carries a mark when that is done.
 - Where a unit starts the server, none is started here: it would live and die with whatever
@@ -20,15 +20,14 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from signal import Signals
 
-from cc_ci_orch.core.model import ExitStatus
 from cc_ci_orch.shell import tmux_server
 from cc_ci_orch.shell.ports import CannotTell, Launch, Pane, TtyModes
 from cc_ci_orch.shell.run import Done, run
+from cc_ci_orch.shell.tmux_answers import LIST, expect, number_in, pane_of
 from cc_ci_orch.shell.tmux_words import KEPT, agent_words, pipe_command, word
 from cc_ci_orch.shell.tty import tty_modes, tty_unread
 
@@ -39,17 +38,6 @@ _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _MARK = "@cc_ci_orch 1"
 _UNREADY = "display-message -p unready"
 _SEAM = f"orch-seam-{os.urandom(8).hex()}"  # between two screens; no program can know it
-
-_TEXTS = (
-    *("pane_id", "pane_tty", "pane_dead_status", "pane_dead_signal", "session_last_attached"),
-    "session_name",
-)
-_NUMBERS = (
-    *("pane_pid", "pane_dead", "pane_in_mode", "pane_pipe", "pane_width", "pane_height"),
-    *("window_activity", "session_attached", "session_activity", "window_index", "pane_index"),
-)
-_FIELDS = (*_NUMBERS, *_TEXTS)  # the session's name last: it alone may hold a separator
-_LIST = "|".join(f"#{{{field}}}" for field in _FIELDS)
 
 _NO_SERVER = re.compile(
     r"no server running on (.*)|error connecting to (.*) "
@@ -113,7 +101,7 @@ class Tmux:
 
     def panes(self) -> list[Pane]:
         try:
-            done = self._ask("list-panes", "-a", "-F", _LIST)
+            done = self._ask("list-panes", "-a", "-F", LIST)
         except _NoServer:
             if self._unit is None or self._ended:
                 return []
@@ -121,7 +109,7 @@ class Tmux:
             raise CannotTell(f"tmux: no server at {self._unit}; its unit brings it back") from None
         if done.returncode != 0 and done.err != "no current target":  # a server without sessions
             raise CannotTell(f"tmux list-panes: {done.err}")
-        panes = [_parse_pane(line) for line in done.out.splitlines()]
+        panes = [pane_of(line) for line in done.out.splitlines()]
         return [pane for pane in panes if pane is not None]
 
     def start(self, launch: Launch) -> int:
@@ -144,7 +132,7 @@ class Tmux:
             husk = [f"kill-session -t {exact}"] if absent[1] in ("window", "pane") else []
             make = f"new-session -d -E -s {name} -x {WIDTH} -y {HEIGHT} {agent}"
             done = self._ask_ready(*husk, make, *after, *forget)
-        return _number(_expect(done, f"start {launch.session}"))
+        return number_in(expect(done, f"start {launch.session}"))
 
     def pipe(self, pane: str, log: Path) -> None:
         _make_private(log)
@@ -166,13 +154,13 @@ class Tmux:
         self._do(*batch, f"send-keys -t {word(pane)} -- " + " ".join(map(word, names)))
 
     def screen(self, pane: str) -> str:
-        return _expect(self._ask("capture-pane", "-p", "-t", pane), "capture-pane").out
+        return expect(self._ask("capture-pane", "-p", "-t", pane), "capture-pane").out
 
     def screens(self, panes: Sequence[str]) -> list[str]:
         commands = []
         for pane in panes:
             commands += [f"capture-pane -e -p -t {word(pane)}", f"display-message -p {_SEAM}"]
-        done = _expect(self._batch(*commands), "capture-pane")
+        done = expect(self._batch(*commands), "capture-pane")
         shown = done.out.split(f"{_SEAM}\n")
         if len(shown) != len(panes) + 1:
             raise CannotTell("tmux capture-pane: not as many screens as panes")
@@ -190,11 +178,11 @@ class Tmux:
         except _NoServer:
             return
         if not _NO_PANE.search(done.err):
-            _expect(done, "kill-session")
+            expect(done, "kill-session")
 
     def end_server(self) -> None:
         try:
-            found = _expect(self._ask("display-message", "-p", "#{pid} #{socket_path}"), "server")
+            found = expect(self._ask("display-message", "-p", "#{pid} #{socket_path}"), "server")
             pid, _, path = found.out.rstrip("\n").partition(" ")
             tmux_server.end(int(pid), TIMEOUT)
         except _NoServer as error:
@@ -204,7 +192,7 @@ class Tmux:
 
     def server_pid(self) -> int | None:
         try:
-            return _number(_expect(self._ask("display-message", "-p", "#{pid}"), "server"))
+            return number_in(expect(self._ask("display-message", "-p", "#{pid}"), "server"))
         except _NoServer:
             return None
 
@@ -236,7 +224,7 @@ class Tmux:
         return self._ask("source-file", "-", stdin=os.fsencode("\n".join(commands) + "\n"))
 
     def _do(self, *commands: str) -> None:
-        _expect(self._batch(*commands), commands[-1].split(" ", 1)[0])
+        expect(self._batch(*commands), commands[-1].split(" ", 1)[0])
 
     def _ask_ready(self, *commands: str) -> Done:
         """Run them on a server that is set up, however many attempts and servers that takes.
@@ -270,7 +258,7 @@ class Tmux:
             time.sleep(0.005)
 
     def _set_up(self) -> None:
-        shown = _expect(self._ask("show-environment", "-g"), "show-environment").out
+        shown = expect(self._ask("show-environment", "-g"), "show-environment").out
         names = {line.partition("=")[0] for line in shown.splitlines()}
         foreign = {n for n in names - set(KEPT) if n and not n.startswith("-")}
         self._batch(
@@ -279,63 +267,6 @@ class Tmux:
             f"set-option -s default-terminal {_terminal_type()}",
             f"set-option -s {_MARK}",
         )
-
-
-# ---------------------------------------------------------------------------- answers
-
-
-def _expect(done: Done, what: str) -> Done:
-    if done.returncode != 0 or done.stderr:
-        raise CannotTell(f"tmux {what}: {done.err or f'status {done.returncode}'}")
-    return done
-
-
-def _number(done: Done) -> int:
-    try:
-        return int(done.out)
-    except ValueError as error:
-        raise CannotTell(f"tmux: no number: {done.out!r}") from error
-
-
-def _parse_pane(line: str) -> Pane | None:
-    """One line of list-panes; None for a pane that isn't its session's first."""
-    values = dict(zip(_FIELDS, line.split("|", len(_FIELDS) - 1), strict=False))
-    try:
-        number = {name: int(values[name]) for name in _NUMBERS}
-        if not re.fullmatch(r"%\d+", values["pane_id"]):
-            raise ValueError("no pane's name")
-        if number["window_index"] != 0 or number["pane_index"] != 0:
-            return None
-        dead = number["pane_dead"] == 1
-        return Pane(
-            session=values["session_name"],
-            pane=values["pane_id"],
-            pid=number["pane_pid"],
-            tty=values["pane_tty"],
-            dead=dead,
-            exit=_exit(values["pane_dead_status"], values["pane_dead_signal"]) if dead else None,
-            window_activity=number["window_activity"],
-            typed_at=_typed_at(number, values["session_last_attached"]),
-            in_mode=number["pane_in_mode"] > 0,
-            piped=number["pane_pipe"] == 1,
-            width=number["pane_width"],
-            height=number["pane_height"],
-        )
-    except (KeyError, ValueError) as error:
-        raise CannotTell(f"tmux list-panes: can't read {line!r}") from error
-
-
-def _typed_at(number: Mapping[str, int], attached: str) -> int | None:
-    """When an attached person pressed a key; to attach counts as activity to tmux, not to us."""
-    activity = number["session_activity"]
-    return activity if number["session_attached"] and activity > int(attached or 0) else None
-
-
-def _exit(status: str, signal: str) -> ExitStatus | None:
-    """tmux often knows neither, even of a kill; it may write a signal as 9 or as KILL."""
-    if signal:
-        return ExitStatus(signal=int(signal) if signal.isdigit() else Signals[f"SIG{signal}"])
-    return ExitStatus(code=int(status)) if status else None
 
 
 # ---------------------------------------------------------------------------- the system

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from cc_ci_orch.cli import talk
-from cc_ci_orch.cli.compose import PACKAGE
 from cc_ci_orch.cli.demo import plan
+from cc_ci_orch.cli.versions import PACKAGE
 from cc_ci_orch.core.model import ProcessId
 from cc_ci_orch.shell.ports import CannotTell
 from cc_ci_orch.shell.procs import ProcFs

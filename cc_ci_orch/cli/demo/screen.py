@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cc_ci_orch.status import WIDTH, fit, table
+from cc_ci_orch.status_table import WIDTH, fit, table
 
 LEAST_ROWS = 16
 """On a terminal with fewer rows the table is left out."""
