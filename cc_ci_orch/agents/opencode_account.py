@@ -43,6 +43,10 @@ class Talk:
     """Changes with every answer, tool call and result in it."""
     begun: str = ""
     """Changes when the model is asked, and when its answer begins."""
+    worked: bool = False
+    """Whether there has been any answer or tool call in it."""
+    unasked: bool = False
+    """The newest message is a prompt about which the model hasn't been asked yet."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ def read_talk(messages: Sequence[Record]) -> Talk:
         failed if answered else None,
         f"{_id(told)} {len(work)} {state}",
         f"{_id(last)} {len(parts)}",
+        worked=bool(work),
+        unasked=bool(messages) and not answered and (not last or _ended(last)),
     )
 
 
@@ -101,6 +107,11 @@ def submitted(message: Record) -> bool:
     return any(
         p.get("type") == "text" and not p.get("synthetic") for p in records(message.get("parts"))
     )
+
+
+def _ended(answer: Record) -> bool:
+    info = mapping(answer.get("info"))
+    return bool(info.get("error")) or "completed" in mapping(info.get("time"))
 
 
 def _role(message: Record) -> str:
@@ -179,7 +190,7 @@ def account(sight: Sight, wall: float) -> Account | None:
         if not own:
             why = "a subagent of it is busy"
         return Account(Doing.BUSY, why, tool_open=sight.tool_open, queues=True)
-    return _at_rest(sight.talk.error)
+    return _at_rest(sight.talk)
 
 
 def _retrying(status: Record, wall: float) -> Account:
@@ -197,14 +208,16 @@ def _retrying(status: Record, wall: float) -> Account:
     return Account(Doing.RETRYING, f"it tries again: {text}", queues=True, timed_out=timed_out)
 
 
-def _at_rest(error: Failure | None) -> Account:
+def _at_rest(talk: Talk) -> Account:
+    error = talk.error
     if error is None:
         return Account(Doing.IDLE, "it is at its prompt")
     text = error.text[:160]
     if error.name == "MessageAbortedError":
         return Account(Doing.IDLE, "its last turn was interrupted")
     if error.name == "ContextOverflowError":
-        return Account(Doing.BLOCKED, f"{NEEDED}: its conversation is too long ({text})")
+        # One that never worked shows that a fresh one won't, either.
+        return Account(Doing.BLOCKED, f"its conversation is too long ({text})", spent=talk.worked)
     if error.status == 402 or _CREDIT.search(text):
         return Account(Doing.BLOCKED, f"{NEEDED}: it has no credit ({text})", recheck=True)
     if error.name == "ProviderAuthError" or error.status in (401, 403):

@@ -164,6 +164,8 @@ class Instance:
                 notify(note)
 
         def troubles() -> tuple[Trouble, ...]:
+            for note in notifier.due():
+                notify(note)
             if supervising:  # also a look at a run of the upgrader that nobody else may report
                 self.upgrades.settle(tell)
             known = self._not_seen_again(dog.memory.troubles)

@@ -79,7 +79,7 @@ VIEWER_RETRY = 30.0
 START_SETTLE = 1.0
 """Seconds after which a starting session no longer counts against `start_burst`."""
 
-FIRST_PROMPT = 5.0
+FIRST_PROMPT = 30.0
 """Seconds after its start in which a client that has taken no prompt yet isn't called idle."""
 
 START_TIMEOUT = 60.0

@@ -1,7 +1,8 @@
 """Telling a person: a command that gets JSON on its standard input, and an HTTP POST (ntfy).
 
 Each way has a thread of its own: a notifier that hangs, fails or floods costs neither the
-watchdog nor the other way anything. One cause is told at most once a minute.
+watchdog nor the other way anything. One cause is told at most once a minute: of what comes
+sooner the newest waits until then.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Notifier:
         self._clock = clock
         self._mask = mask
         self._told: dict[str, float] = {}
+        self._early: dict[str, Notify] = {}
         self._leash = Leash()
         ways: dict[str, Callable[[Letter], None]] = {}
         if command:
@@ -74,11 +76,12 @@ class Notifier:
         return tuple(self._ways)
 
     def tell(self, note: Notify) -> bool:
-        """Send it soon. False: this cause was told less than a minute ago."""
+        """Send it soon. False: this cause was told less than a minute ago, and it waits."""
         now = self._clock.monotonic()
-        last = self._told.get(note.cause)
-        if last is not None and now - last < PAUSE:
+        if not self._may_tell(note.cause, now):
+            self._early[note.cause] = note
             return False
+        self._early.pop(note.cause, None)
         self._told = {c: t for c, t in self._told.items() if now - t < PAUSE} | {note.cause: now}
         letter = Letter(
             note.cause,
@@ -90,6 +93,16 @@ class Notifier:
         for way in self._ways.values():
             way.put(letter)
         return True
+
+    def due(self) -> list[Notify]:
+        """What came too early, and can be told now; each is given out once."""
+        now = self._clock.monotonic()
+        found = [cause for cause in self._early if self._may_tell(cause, now)]
+        return [self._early.pop(cause) for cause in found]
+
+    def _may_tell(self, cause: str, now: float) -> bool:
+        last = self._told.get(cause)
+        return last is None or now - last >= PAUSE
 
     def close(self, grace: float) -> None:
         """Let what waits go out, for at most `grace` seconds; nothing of it is left running."""

@@ -156,6 +156,7 @@ class OpencodeEvidence:
         return replace(
             view,
             account=self._account(told),
+            not_ready=talk.unasked and self._starts(mem),  # its first turn begins slowly
             signals={**view.signals, **signals},
             submissions=told.prompts,
             conversation=told.sight.conversation,

@@ -136,7 +136,9 @@ class ProcFs:
             # One that has ended by itself since may have left a child.
             if not family or time.monotonic() >= deadline:
                 break
-        return [process for process in dict.fromkeys([*asked, *known]) if self.alive(process)]
+        born = [p for p in self.snapshot().family(known) if p.pid not in spared]
+        left = dict.fromkeys([*asked, *known, *born])
+        return [process for process in left if self.alive(process)]
 
     def _open(self, process: ProcessId) -> int | None:
         """A pidfd of that very process; None if it is gone (or no descriptor is left)."""

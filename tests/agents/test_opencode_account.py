@@ -87,6 +87,13 @@ def test_how_its_last_turn_ended(error: Failure, doing: Doing, words: str) -> No
     assert told.doing is doing and words in told.why
 
 
+def test_one_that_is_too_long_is_spent_if_it_ever_worked() -> None:
+    """A fresh one can go on then; one that never worked shows that it couldn't."""
+    error = Failure("ContextOverflowError", "too large")
+    assert seen(talk=Talk(error=error, worked=True)).spent
+    assert not seen(talk=Talk(error=error)).spent
+
+
 # ------------------------------------------------------------------------------- messages
 
 
@@ -180,3 +187,16 @@ def test_a_draft_in_its_box_is_seen(draft: str, box: str) -> None:
 def test_a_screen_without_a_box_has_none() -> None:
     asks = "  ┃  △ Permission required\n  ┃\n  ┃   Allow once   Allow always   Reject\n"
     assert opencode_screen.read(asks).box is None
+
+
+def test_the_model_has_not_been_asked_about_a_prompt_at_first() -> None:
+    """A prompt that waits behind an answer under way is another matter: that one may hang."""
+    first = message("m1", "user", text("begin"))
+    assert read_talk([first]).unasked
+    under_way = [first, message("m2", "assistant", time={"created": 1})]
+    assert not read_talk(under_way).unasked
+    assert not read_talk([*under_way, message("m3", "user", text("more"))]).unasked
+    ended = [first, message("m2", "assistant", time={"created": 1, "completed": 2})]
+    assert not read_talk(ended).unasked
+    assert read_talk([*ended, message("m3", "user", text("more"))]).unasked
+    assert not read_talk([]).unasked

@@ -44,7 +44,7 @@ def test_a_client_that_has_not_taken_its_first_prompt_yet_is_starting_not_idle()
     story.agent().account = IDLE
     story.started(2)
     assert story.mem().liveness is Liveness.STARTING
-    story.wait(6)
+    story.wait(31)
     assert story.mem().liveness is Liveness.IDLE
 
 

@@ -146,6 +146,20 @@ def test_one_cause_is_told_once_a_minute():
     assert [notifier.tell(n) for n in (note, note, other)] == [True, False, True]
     clock.now = PAUSE
     assert notifier.tell(note)
+    assert notifier.due() == []
+
+
+def test_what_comes_too_early_is_told_when_the_minute_is_over():
+    """Of several the newest: the others are history."""
+    clock = Clock()
+    notifier = make(clock)
+    notes = [Notify("a", f"title {n}", "text") for n in range(3)]
+    assert [notifier.tell(note) for note in notes] == [True, False, False]
+    clock.now = PAUSE - 1
+    assert notifier.due() == []
+    clock.now = PAUSE
+    assert notifier.due() == [notes[2]]
+    assert notifier.due() == []
 
 
 def test_a_notifier_that_fails_is_said_and_the_other_way_is_tried(receiver):
