@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cc_ci_orch import doctor_host, seats
+from cc_ci_orch import doctor_agents, doctor_host, seats
 from cc_ci_orch.config import Config
 from cc_ci_orch.core.model import Prompt, PromptKind
 from cc_ci_orch.errors import OrchError
@@ -43,6 +43,7 @@ def examine(config: Config, program_root: Path, supervised: Callable[[], bool]) 
         _supervisor(supervised),
         _repository(config),
         *doctor_host.checks(config, program_root),
+        *doctor_agents.checks(config),
     ]
     return [Check(c.what, c.ok, config.mask(c.found), c.fix) for c in checks]
 

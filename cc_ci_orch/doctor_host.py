@@ -1,18 +1,16 @@
 """Does the host keep an instance running: over a logout, over a reboot, with a clock that is right?
 
-Also whether the agents' programs are logged in. Each check looks, and changes nothing.
+Each check looks, and changes nothing.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from cc_ci_orch import config as configuration
 from cc_ci_orch import installed, places, seats, secrets
@@ -20,7 +18,6 @@ from cc_ci_orch.config import Config
 from cc_ci_orch.errors import OrchError
 from cc_ci_orch.findings import Check
 from cc_ci_orch.installed import Unit
-from cc_ci_orch.seats import Seat
 from cc_ci_orch.settings import NOT_SETTINGS
 from cc_ci_orch.shell import systemd
 from cc_ci_orch.shell.ports import CannotTell
@@ -40,9 +37,6 @@ def checks(config: Config, program_root: Path) -> Iterator[Check]:
     if unit is not None:
         yield _same_settings(config, unit, program_root)
     yield from _server(config, unit)
-    for seat in seats.seats(config):
-        if seat.backend.name == "claude":
-            yield from _claude(config, seat)
 
 
 def _clock(program_root: Path) -> Check:
@@ -143,7 +137,7 @@ def _server(config: Config, unit: Unit | None) -> Iterator[Check]:
     elif "/user@" in group:
         linger = _lingers()
         found = f"it lives in {home}, which ends with the last logout"
-        fix = f"loginctl enable-linger {_user_name()}"
+        fix = f"loginctl enable-linger {user_name()}"
         yield Check(what, linger, found if not linger else f"{home}, which lingers", fix)
     elif home.startswith("session-") and home.endswith(".scope"):
         kills = _logout_kills()
@@ -158,10 +152,11 @@ def _server(config: Config, unit: Unit | None) -> Iterator[Check]:
         yield Check(what, True, f"it lives in {home or 'no unit'}")
     if unit is None:
         on = _lingers()
-        yield Check("linger", True, f"{'on' if on else 'off'} for {_user_name()}")
+        yield Check("linger", True, f"{'on' if on else 'off'} for {user_name()}")
 
 
-def _user_name() -> str:
+def user_name() -> str:
+    """Whose processes ours are."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -169,7 +164,7 @@ def _user_name() -> str:
 
 
 def _lingers() -> bool:
-    return (LINGERING / _user_name()).exists()
+    return (LINGERING / user_name()).exists()
 
 
 def _logout_kills() -> bool:
@@ -188,48 +183,3 @@ def _logout_kills() -> bool:
             if key.strip() == "KillUserProcesses":
                 says = value.strip().lower() in ("yes", "true", "on", "1")
     return says
-
-
-# ------------------------------------------------------------------------------- the agents
-
-
-def _claude(config: Config, seat: Seat) -> Iterator[Check]:
-    """Login, and what the client asks a person before it works."""
-    env = {**config.environment, **config.secrets}
-    home = Path(env.get("HOME") or "/")
-    own = env.get("CLAUDE_CONFIG_DIR")
-    folder = Path(own) if own else home / ".claude"
-    state = _json((folder if own else home) / ".claude.json")
-    what = f"agent of {seat.name}"
-    if os.getuid() == 0 and not env.get("IS_SANDBOX"):
-        found = "claude refuses to run unattended as root"
-        yield Check(f"{what}: user", False, found, "run the instance as a user of its own")
-    by_key = [name for name in _LOGINS if env.get(name)]
-    keeps = (folder / ".credentials.json").exists() or bool(state.get("oauthAccount"))
-    keeps = keeps or bool(_json(folder / "settings.json").get("apiKeyHelper"))
-    found = f"by {by_key[0]}" if by_key else "logged in" if keeps else "not logged in"
-    fix = f"as {_user_name()}: {seat.backend.program()}, then /login; or a key in .testenv"
-    yield Check(f"{what}: login", bool(by_key) or keeps, found, fix)
-    known = state.get("hasCompletedOnboarding") is True
-    fix = f"as {_user_name()}: {seat.backend.program()}, once, to its prompt"
-    yield Check(f"{what}: set up", known, "done" if known else "never run here", fix)
-    projects = state.get("projects")
-    about = projects.get(os.path.realpath(seat.workdir)) if isinstance(projects, dict) else None
-    refused = isinstance(about, dict) and about.get("hasTrustDialogAccepted") is False
-    found = "refused by a person" if refused else "settled, or about to be by a start"
-    fix = f"as {_user_name()}: {seat.backend.program()} in {seat.workdir}, and trust the folder"
-    yield Check(f"{what}: trust", not refused, found, fix)
-
-
-_LOGINS = (
-    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"),
-)
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from cc_ci_orch.agents.opencode_account import failure
 from cc_ci_orch.errors import FAILED
 from cc_ci_orch.shell.child import Child
-
-ANSWER = 10.0
-"""Seconds for an answer of the server."""
+from cc_ci_orch.shell.opencode_api import of_server
+from cc_ci_orch.shell.ports import CannotTell
 
 
 def main(words: Sequence[str], env: Mapping[str, str]) -> int:
@@ -40,8 +36,8 @@ def main(words: Sequence[str], env: Mapping[str, str]) -> int:
 
 def newest(url: str, title: str, env: Mapping[str, str]) -> str | None:
     """The newest conversation of that title; None where the server doesn't tell."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        mine = [one for one in _get(url, "/session", env) if one["title"] == title]
+    with suppress(CannotTell, ValueError, KeyError, TypeError, AttributeError):
+        mine = [one for one in of_server(url, env).get("/session") if one["title"] == title]
         return str(max(mine, key=lambda session: session["time"]["created"])["id"])
     return None
 
@@ -52,22 +48,9 @@ def failed(url: str, conversation: str, env: Mapping[str, str]) -> str:
     With `--attach`, a turn that an error of the model's API ended has the exit status 0, too
     (opencode 1.18.33). One that somebody interrupted has not failed.
     """
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    with suppress(CannotTell, KeyError, TypeError, AttributeError, IndexError):
         path = f"/session/{quote(conversation, safe='')}/message"
-        found = failure(_get(url, path, env)[-1]["info"].get("error"))
+        found = failure(of_server(url, env).get(path)[-1]["info"].get("error"))
         if found is not None and found.name != "MessageAbortedError":
             return found.text or found.name
     return ""
-
-
-def _get(url: str, path: str, env: Mapping[str, str]) -> Any:
-    from urllib.request import Request, urlopen  # slow to import
-
-    user = env.get("OPENCODE_SERVER_USERNAME") or "opencode"
-    password = env.get("OPENCODE_SERVER_PASSWORD")
-    headers = {}
-    if password:
-        word = base64.b64encode(f"{user}:{password}".encode()).decode()
-        headers["Authorization"] = f"Basic {word}"
-    with urlopen(Request(f"{url.rstrip('/')}{path}", headers=headers), timeout=ANSWER) as got:
-        return json.load(got)

@@ -31,10 +31,13 @@ class NoAnswer(CannotTell):
 
 @dataclass(frozen=True)
 class OpencodeApi:
-    """A server, and the folder that the role works in. Every method raises CannotTell."""
+    """A server, and the folder that is asked about; without one it tells of all.
+
+    Every method raises CannotTell.
+    """
 
     url: str
-    directory: str
+    directory: str = ""
     password: str = ""
     username: str = "opencode"
 
@@ -99,7 +102,7 @@ class OpencodeApi:
         body: Mapping[str, Any] | None,
         query: Mapping[str, str],
     ) -> http.client.HTTPResponse:
-        asked = {"directory": self.directory, **query}
+        asked = {"directory": self.directory, **query} if self.directory else query
         words = "&".join(f"{name}={quote(value, safe='')}" for name, value in asked.items())
         headers = {"content-type": "application/json"}
         if self.password:
@@ -109,6 +112,12 @@ class OpencodeApi:
         where = f"{urlsplit(self.url).path.rstrip('/')}{path}?{words}"
         connection.request(method, where, data, headers)
         return connection.getresponse()
+
+
+def of_server(url: str, env: Mapping[str, str], directory: str = "") -> OpencodeApi:
+    """A server that somebody else runs, with the login that the environment has for it."""
+    user = env.get("OPENCODE_SERVER_USERNAME") or "opencode"
+    return OpencodeApi(url, directory, env.get("OPENCODE_SERVER_PASSWORD", ""), user)
 
 
 def _told(error: Exception) -> CannotTell:

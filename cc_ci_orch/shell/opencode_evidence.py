@@ -21,7 +21,7 @@ from cc_ci_orch.agents.opencode import OWN, UNATTENDED, model_of
 from cc_ci_orch.core import liveness
 from cc_ci_orch.core.model import Account, Doing, ProcessId, RoleMemory, SessionView
 from cc_ci_orch.core.policy import Policy
-from cc_ci_orch.shell.opencode_api import Absent, OpencodeApi
+from cc_ci_orch.shell.opencode_api import Absent, OpencodeApi, of_server
 from cc_ci_orch.shell.opencode_watch import OpencodeWatch, Told
 from cc_ci_orch.shell.ports import CannotTell, Clock, Files, Opening, Processes
 
@@ -114,9 +114,7 @@ class OpencodeEvidence:
         """The server of the role's process; CannotTell where it isn't known."""
         folder = str(self._workdir.resolve())
         if self._url is not None:
-            user = self._env.get("OPENCODE_SERVER_USERNAME") or "opencode"
-            word = self._env.get("OPENCODE_SERVER_PASSWORD", "")
-            return OpencodeApi(self._url, folder, word, user)
+            return of_server(self._url, self._env, folder)
         told = self._kept()
         if "port" not in told:
             raise CannotTell(f"the port of its API isn't known: {self._file}")
