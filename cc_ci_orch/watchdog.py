@@ -157,6 +157,8 @@ class Watchdog:
     def _apply(self, decision: Decision) -> None:
         """Carry the actions out, the answers last: they may end the process that waits."""
         for action in sorted(decision.actions, key=lambda action: isinstance(action, Reply)):
+            if isinstance(action, Reply):
+                action = self._honest(action)
             outcome = self._applier.apply(action)
             if outcome is None:
                 continue
@@ -165,6 +167,15 @@ class Watchdog:
                 self._events.record(action.event)
             elif not outcome.ok:
                 self._say(f"{outcome.action} {outcome.role}: {outcome.detail}")
+
+    def _honest(self, reply: Reply) -> Reply:
+        """What is done but can't be written down holds only as long as this process lives."""
+        trouble = self._memory_file.trouble
+        if reply.code != 0 or trouble is None:
+            return reply
+        return replace(
+            reply, text=f"{reply.text}; but a later supervisor won't know: {trouble.text}"
+        )
 
     def _all_troubles(self) -> tuple[Trouble, ...]:
         own = (self._tick_trouble, self._memory_file.trouble, self._events.trouble)

@@ -9,6 +9,8 @@ from cc_ci_orch.core.model import Course, Memory, PhaseState, Request
 from cc_ci_orch.core.phases import PhaseError, find, first, position
 from cc_ci_orch.errors import ConfigError, UsageError
 
+NOBODY = " (no supervisor runs; RESUME_PHASE=1 ./launch.sh start goes on from there)"
+
 
 def phase(call: Call) -> int:
     """Show the phases, or change the present one."""
@@ -29,7 +31,7 @@ def phase(call: Call) -> int:
     answer = talk.ask(call, request)
     if answer is None:
         reply = talk.carry_out(call, request)
-        code, text = reply.code, reply.text
+        code, text = reply.code, f"{reply.text}{'' if reply.code else NOBODY}"
     else:
         code, text = talk.answer_of(answer)
     call.say(text)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from cc_ci_orch.core import liveness, session
 from cc_ci_orch.core.actions import Reply
 from cc_ci_orch.core.model import (
+    ExitStatus,
     Liveness,
     Memory,
     Request,
@@ -125,7 +126,7 @@ def _refusal(
         return FAILED, "it is held, and so left alone"
     failed = mem.mode is not None and mem.deaths > 0 and not mem.starting
     if failed:
-        ended = f"its process ended with {mem.exit}" if mem.exit else "it didn't start"
+        ended = f"its process ended with {mem.exit or ExitStatus()}"
         return FAILED, mem.start_trouble or ended
     return None
 

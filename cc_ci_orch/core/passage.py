@@ -269,6 +269,8 @@ def _go_to(decision: Decision, snapshot: Snapshot, goal: str) -> Decision:
     if course.phase:
         to = f"to {goal}" if goal else "to none: no phase is left"
         why = f"a person changed the phase from {course.phase} {to}"
+        if goal == course.phase:
+            why = f"a person lets phase {goal} begin anew"
         evidence = {"from": course.phase, "to": goal or None}
         event = Event(
             Name.PHASE_CHANGED, why, phase=goal or course.phase, by=OPERATOR, evidence=evidence

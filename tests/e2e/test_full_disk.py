@@ -71,13 +71,16 @@ def test_stop_on_a_full_disk(instance: Make) -> None:
 
 
 def test_a_supervisor_that_dies_on_a_full_disk(instance: Make) -> None:
-    """It is back, with the agents that run."""
+    """It is back, with the agents that run. A wish that could not be written down was said to
+    be one that it won't know."""
     it = instance()
     small_disk(it)
     it.start()
     pids = [s["pid"] for s in it.status()["sessions"]]
     before = it.status()["supervisor"]["pid"]
     fill(it.state)
+    held = it.run("hold", "builder")
+    assert held.code == 0 and "a later supervisor won't know" in held.err, held
     kill(before)
     eventually(lambda: it.status()["supervisor"]["pid"] not in (None, before), LONG, 0.05)
     state = it.status()

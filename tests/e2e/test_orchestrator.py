@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -234,12 +235,12 @@ def test_two_starts_at_once_start_one(instance: Make) -> None:
 
 
 def test_one_that_ends_at_once_is_an_error(instance: Make) -> None:
-    """Nobody is told that it runs."""
+    """Nobody is told that it runs. (tmux may lose the status of a process that is so quick.)"""
     it = made(instance)
     (it.folder / "notes.end").write_text("7")
     done = it.orchestrator()
     assert done.code == 1
-    assert "status 7" in done.err
+    assert re.search("ended with (status 7|unknown status)", done.err), done
     assert "hint: see" in done.err
     assert it.orchestrator("stop").code == 0
 

@@ -135,6 +135,32 @@ def test_defer(instance: Make) -> None:
     assert entries(it) == ["started 1", "started 2"]
 
 
+def test_while_it_is_stopped_the_plan_is_changed_for_the_next_start(instance: Make) -> None:
+    """Each change is told to hold from the next start on, and does; also where all is complete,
+    and where a phase that is being left is wanted again."""
+    it = three(instance)
+    it.start()
+    it.stop()
+    assert "(no supervisor runs; " in it.run("phase", "defer", "2").err
+    assert "(no supervisor runs; " in it.run("phase", "advance").err
+    it.settings["RESUME_PHASE"] = "1"
+    it.run("start")
+    reaches(it, "3")
+    it.run("hold", "builder")
+    assert "no phase is left" in it.run("phase", "advance").err
+    reaches(it, "3", "draining")
+    assert "then phase 3 begins" in it.run("phase", "set", "3").err
+    assert it.events("phase.changed")[-1]["why"] == "a person lets phase 3 begin anew"
+    it.run("release", "builder")
+    reaches(it, "3", "running")
+    it.run("phase", "advance")
+    reaches(it, "3", "complete")
+    assert it.run("phase", "defer", "1").code == 0
+    assert it.status()["phase"]["state"] == "complete"
+    it.run("phase", "set", "2")
+    reaches(it, "2")
+
+
 @pytest.mark.parametrize(
     "wrong", [("set",), ("set", "9"), ("advance", "1"), ("defer", "x"), ("go",)]
 )
