@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cc_ci_orch import __version__, places
+from cc_ci_orch import places
 from cc_ci_orch.agents.base import Backend
 from cc_ci_orch.cli import ending, looking, loops, preparing, talk
 from cc_ci_orch.cli.compose import Instance
 from cc_ci_orch.cli.loops import Call
-from cc_ci_orch.cli.parser import Parser, duration
+from cc_ci_orch.cli.parser import duration, parser_of
 from cc_ci_orch.core.ledger import ORCHESTRATOR
 from cc_ci_orch.core.model import Prompt, PromptKind, Request
 from cc_ci_orch.errors import FAILED, NOT_RUNNING, TRY_AGAIN, ConfigError, OrchError, TryAgain
@@ -55,12 +55,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
 
 def parse(argv: Sequence[str]) -> Namespace:
     """The command and its arguments; prints help or an error and exits where that is asked."""
-    parser = Parser(
-        prog="launch-orchestrator.sh",
-        description=OVERVIEW,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"cc-ci-orch {__version__}")
+    parser = parser_of("launch-orchestrator.sh", OVERVIEW)
     parser.add_argument(
         "what", nargs="?", choices=("start", "attach", "status", "stop"), default="start",
         metavar="start|attach|status|stop", help="what to do (default: start)",

@@ -46,12 +46,16 @@ class Parser(ArgumentParser):
         raise SystemExit(2)
 
 
+def parser_of(program: str, overview: str) -> Parser:
+    """The parser of one of our programs, without its arguments; it knows --help and --version."""
+    parser = Parser(prog=program, description=overview, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"cc-ci-orch {__version__}")
+    return parser
+
+
 def parse(argv: Sequence[str]) -> Namespace:
     """The command and its arguments; prints help or an error and exits where that is asked."""
-    parser = Parser(
-        prog="launch.sh", description=OVERVIEW, formatter_class=RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=f"cc-ci-orch {__version__}")
+    parser = parser_of("launch.sh", OVERVIEW)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_lifecycle, _looking, _steering, _handing_over, _checking):
         add(commands)

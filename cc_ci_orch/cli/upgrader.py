@@ -11,16 +11,15 @@ import json
 import signal
 import sys
 import time
-from argparse import Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from cc_ci_orch import __version__
 from cc_ci_orch.cli import loops, preparing, reading
 from cc_ci_orch.cli.compose import Instance, child_env
 from cc_ci_orch.cli.loops import Call
-from cc_ci_orch.cli.parser import Parser, add_lines
+from cc_ci_orch.cli.parser import add_lines, parser_of
 from cc_ci_orch.cli.versions import PACKAGE
 from cc_ci_orch.core.model import Prompt, PromptKind
 from cc_ci_orch.core.text import span
@@ -61,12 +60,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
 
 def parse(argv: Sequence[str]) -> Namespace:
     """The command and its arguments; prints help or an error and exits where that is asked."""
-    parser = Parser(
-        prog="launch-upgrader.sh",
-        description=OVERVIEW,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"cc-ci-orch {__version__}")
+    parser = parser_of("launch-upgrader.sh", OVERVIEW)
     parser.add_argument(
         "what", nargs="?", choices=("run", "status", "logs"), default="run",
         metavar="run|status|logs", help="what to do (default: run)",

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients.packages import PACKAGES, Missing, provide
-from tests.e2e.instance import Instance
+from tests.e2e.instance import REPOSITORY, Instance
 from tests.waiting import eventually
-
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
 class ClientInstance(Instance):
@@ -36,7 +34,7 @@ class ClientInstance(Instance):
         return (self.model / "port").read_text()
 
     def behave(self, how: str) -> None:
-        """What the model does with the next requests (`fake_model.py`)."""
+        """What the model does with the next requests (`fake_api.py`)."""
         new = self.model / "behaviour.new"
         new.write_text(how)
         new.replace(self.model / "behaviour")

@@ -1,35 +1,19 @@
-"""A model API that misbehaves on request: the Anthropic Messages API, on loopback only.
+"""A model API that misbehaves on request: the Anthropic Messages API. Besides `fake_api.py`:
 
-    python fake_model.py PORT FOLDER
-
-What it does stands in FOLDER/behaviour, one line, read anew for each request:
-
-    ok [TEXT]              a short answer
-    tool COMMAND           asks for Bash(COMMAND); once it has the result, it answers
-    call TOOL JSON         asks for that tool with that input; once it has the result, it answers
-    delegate SECONDS [GAP] gives a subagent something to do, which answers one word each GAP
-    slow SECONDS [GAP]     one word each GAP (1) seconds
-    silent SECONDS         a message begins, then nothing
-    ping SECONDS           a message begins, then only pings
-    hang SECONDS           the request is accepted and never answered
-    drop                   the connection ends without an answer
-    429 [RETRY_AFTER]  529  500  401  403  credit  toolong
-    limit CLAIM SECONDS    a usage limit (five_hour, seven_day) that ends in SECONDS
-
-Each request is a line of FOLDER/requests.jsonl: what was asked, not the whole body.
+call TOOL JSON         asks for that tool with that input; once it has the result, it answers
+delegate SECONDS [GAP] gives a subagent something to do, which answers one word each GAP
+403                    a login that was revoked
+limit CLAIM SECONDS    a usage limit (five_hour, seven_day) that ends in SECONDS
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
-Json = Mapping[str, Any]
+from tests.clients.fake_api import FakeApi, Json, serve, span
 
 USAGE = {"input_tokens": 1000, "output_tokens": 5}
 
@@ -75,43 +59,21 @@ def delegated(body: Json) -> bool:
     return TASK in json.dumps((body.get("messages") or [{}])[0])
 
 
-class Handler(BaseHTTPRequestHandler):
+class Messages(FakeApi):
     """One connection of a client."""
 
-    protocol_version = "HTTP/1.1"
-    folder = Path()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
-
-    def do_GET(self) -> None:
-        self._answer(404, {"type": "error", "error": {"type": "not_found_error"}})
-
-    def do_HEAD(self) -> None:
-        self._answer(200, {})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
-        try:
-            words = (self.folder / "behaviour").read_text().split(" ", 1)
-        except OSError:
-            words = ["ok"]
-        kind, rest = words[0].strip(), (words[1].strip() if len(words) > 1 else "")
+    def record(self, body: Json) -> dict[str, Any]:
         messages = body.get("messages") or [{}]
-        record = {"t": time.time(), "kind": kind, "turns": len(messages), "path": self.path}
-        record["delegated"] = delegated(body)
-        record["tools"] = len(body.get("tools") or [])
-        record["last"] = json.dumps(messages[-1])[-400:]
-        with (self.folder / "requests.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        try:
-            self._behave(body, kind, rest)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+        return {
+            "turns": len(messages),
+            "path": self.path,
+            "delegated": delegated(body),
+            "last": json.dumps(messages[-1])[-400:],
+        }
 
-    def _behave(self, body: Json, kind: str, rest: str) -> None:
+    def behave(self, body: Json, kind: str, rest: str) -> None:
         if self.path.split("?")[0].endswith("count_tokens"):
-            self._answer(200, {"input_tokens": 1234})
+            self.answer(200, {"input_tokens": 1234})
             return
         aside = not body.get("tools")  # a title, a probe: never what the test is about
         if kind in ERRORS:
@@ -123,11 +85,9 @@ class Handler(BaseHTTPRequestHandler):
             _, type_, text = ERRORS["429"]
             self._error(429, type_, text, limit_headers(claim, float(seconds)))
         elif kind == "drop":
-            self.close_connection = True
-            self.connection.shutdown(2)
+            self.drop()
         elif kind == "hang" and not aside:
-            time.sleep(float(rest or 600))
-            self.close_connection = True
+            self.hang(rest)
         else:
             self._message(body, "ok" if aside else kind, rest)
 
@@ -141,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             call = {"command": rest, "description": "Fake tool call"}
             self._send(body, self._tool("Bash", call), "tool_use")
         elif kind == "delegate" and delegated(body):
-            seconds, gap = (*map(float, rest.split()), 1.0)[:2]
+            seconds, gap = span(rest)
             self._send(body, self._text("slow", seconds, gap), "end_turn")
         elif kind == "delegate" and not done:
             agent = {"description": "a part", "prompt": TASK, "subagent_type": "general-purpose"}
@@ -150,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
             tool, _, text = rest.partition(" ")
             self._send(body, self._tool(tool, json.loads(text)), "tool_use")
         elif kind in ("slow", "silent", "ping"):
-            seconds, gap = (*map(float, rest.split()), 1.0)[:2]
+            seconds, gap = span(rest)
             self._send(body, self._text(kind, seconds, gap), "end_turn")
         else:
             text = rest if kind == "ok" and rest else "Fake answer."
@@ -194,52 +154,20 @@ class Handler(BaseHTTPRequestHandler):
         }
         if not body.get("stream"):
             text = [{"type": "text", "text": "Fake answer."}]
-            self._answer(200, {**message, "content": text, "stop_reason": "end_turn"})
+            self.answer(200, {**message, "content": text, "stop_reason": "end_turn"})
             return
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        self._event({"type": "message_start", "message": message})
-        for event in content:
-            self._event(event)
-        self._event({"type": "content_block_stop", "index": 0})
-        end = {"stop_reason": stop, "stop_sequence": None}
-        self._event({"type": "message_delta", "delta": end, "usage": {"output_tokens": 5}})
-        self._event({"type": "message_stop"})
-        self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
-
-    # ------------------------------------------------------------------ HTTP
-
-    def _event(self, event: Json) -> None:
-        data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-        self.wfile.flush()
+        with self.stream():
+            self.event({"type": "message_start", "message": message})
+            for event in content:
+                self.event(event)
+            self.event({"type": "content_block_stop", "index": 0})
+            end = {"stop_reason": stop, "stop_sequence": None}
+            self.event({"type": "message_delta", "delta": end, "usage": {"output_tokens": 5}})
+            self.event({"type": "message_stop"})
 
     def _error(self, code: int, type_: str, text: str, headers: Mapping[str, str]) -> None:
-        self._answer(code, {"type": "error", "error": {"type": type_, "message": text}}, headers)
-
-    def _answer(self, code: int, value: Json, headers: Mapping[str, str] = {}) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(code)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        for name, text in headers.items():
-            self.send_header(name, text)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-
-def main() -> None:
-    port, folder = int(sys.argv[1]), Path(sys.argv[2])
-    Handler.folder = folder
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    (folder / "port").write_text(str(server.server_port))
-    server.serve_forever()
+        self.answer(code, {"type": "error", "error": {"type": type_, "message": text}}, headers)
 
 
 if __name__ == "__main__":
-    main()
+    serve(Messages)

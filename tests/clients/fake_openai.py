@@ -1,25 +1,18 @@
-"""A model API that misbehaves on request: OpenAI's chat completions, on loopback only.
+"""A model API that misbehaves on request: OpenAI's chat completions. Besides `fake_api.py`:
 
-    python -m tests.clients.fake_openai PORT FOLDER
-
-FOLDER/behaviour and FOLDER/requests.jsonl are those of `fake_model.py`. Besides:
-
-    tools N COMMAND        asks for bash(COMMAND) N times in a row, then answers
-    task PROMPT            lets a subagent work on that; the subagent's model is `slow 300 2`
-    quota                  429 whose text says that the usage limit is reached
+tools N COMMAND        asks for bash(COMMAND) N times in a row, then answers
+task PROMPT            lets a subagent work on that; the subagent's model is `slow 300 2`
+quota                  429 whose text says that the usage limit is reached
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-Json = Mapping[str, Any]
+from tests.clients.fake_api import FakeApi, Json, serve, span
 
 ERRORS = {
     "429": (429, "rate_limit_error", "This request would exceed your account's rate limit."),
@@ -32,46 +25,25 @@ ERRORS = {
 }
 
 
-class Handler(BaseHTTPRequestHandler):
+class Completions(FakeApi):
     """One connection of a client."""
 
-    protocol_version = "HTTP/1.1"
-    folder = Path()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
-
-    def do_GET(self) -> None:
-        self._answer(404, {"error": {"message": "not found"}})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
-        kind, _, rest = (self.folder / "behaviour").read_text().strip().partition(" ")
+    def record(self, body: Json) -> dict[str, Any]:
         messages = body.get("messages") or [{}]
-        record = {"t": time.time(), "kind": kind, "turns": len(messages)}
-        record["tools"] = len(body.get("tools") or [])
-        record["last"] = json.dumps(messages[-1])[-400:]
-        record["model"] = body.get("model")
-        with (self.folder / "requests.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        try:
-            self._behave(body, kind, rest)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+        last = json.dumps(messages[-1])[-400:]
+        return {"turns": len(messages), "last": last, "model": body.get("model")}
 
-    def _behave(self, body: Json, kind: str, rest: str) -> None:
+    def behave(self, body: Json, kind: str, rest: str) -> None:
         if not body.get("tools"):  # a title: never what the test is about
             kind = kind if kind in ERRORS else "ok"
         if kind in ERRORS:
             code, type_, text = ERRORS[kind]
             error = {"error": {"message": text, "type": type_, "code": type_}}
-            self._answer(code, error, {"retry-after": rest} if rest else {})
+            self.answer(code, error, {"retry-after": rest} if rest else {})
         elif kind == "drop":
-            self.close_connection = True
-            self.connection.shutdown(2)
+            self.drop()
         elif kind == "hang":
-            time.sleep(float(rest or 600))
-            self.close_connection = True
+            self.hang(rest)
         else:
             self._message(body, kind, rest)
 
@@ -95,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
             call = {"command": command, "description": "Fake tool call", "timeout": 900_000}
             self._send(body, self._tool("bash", call), "tool_calls")
         elif kind in ("slow", "silent", "ping"):
-            seconds, gap = (*map(float, rest.split()), 1.0)[:2]
+            seconds, gap = span(rest)
             self._send(body, self._words(kind, seconds, gap), "stop")
         else:
             text = rest if kind == "ok" and rest else "Fake answer."
@@ -129,54 +101,23 @@ class Handler(BaseHTTPRequestHandler):
             message = {"role": "assistant", "content": "Fake answer."}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             whole = {**base, "object": "chat.completion", "choices": [choice], "usage": usage}
-            self._answer(200, whole)
+            self.answer(200, whole)
             return
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
 
         def chunk(delta: Json, end: str | None = None, **more: object) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": end}
-            self._chunk(f"data: {json.dumps({**base, 'choices': [choice], **more})}\n\n")
+            self.chunk(f"data: {json.dumps({**base, 'choices': [choice], **more})}\n\n")
 
-        chunk({"role": "assistant", "content": ""})
-        for delta in deltas:
-            if delta is None:
-                self._chunk(": ping\n\n")
-            else:
-                chunk(delta)
-        chunk({}, finish, usage=usage)
-        self._chunk("data: [DONE]\n\n")
-        self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
-
-    # ------------------------------------------------------------------ HTTP
-
-    def _chunk(self, text: str) -> None:
-        data = text.encode()
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-        self.wfile.flush()
-
-    def _answer(self, code: int, value: Json, headers: Mapping[str, str] = {}) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(code)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        for name, text in headers.items():
-            self.send_header(name, text)
-        self.end_headers()
-        self.wfile.write(data)
-
-
-def main() -> None:
-    port, folder = int(sys.argv[1]), Path(sys.argv[2])
-    Handler.folder = folder
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    (folder / "port").write_text(str(server.server_port))
-    server.serve_forever()
+        with self.stream():
+            chunk({"role": "assistant", "content": ""})
+            for delta in deltas:
+                if delta is None:
+                    self.chunk(": ping\n\n")
+                else:
+                    chunk(delta)
+            chunk({}, finish, usage=usage)
+            self.chunk("data: [DONE]\n\n")
 
 
 if __name__ == "__main__":
-    main()
+    serve(Completions)

@@ -1,56 +1,41 @@
-"""A model API that misbehaves on request: the OpenAI Responses API, on loopback only.
+"""A model API that misbehaves on request: the OpenAI Responses API, as `fake_api.py` says.
 
-    python -m tests.clients.fake_responses PORT FOLDER
-
-FOLDER and its files are those of `fake_model.py`, and so are the behaviours `ok`, `tool`, `slow`,
-`silent`, `hang`, `drop` and the errors. A command that still runs after two seconds is asked
-for again and again, as a model does. A request's record has the whole `input`.
+A command that still runs after two seconds is asked for again and again, as a model does. A
+request's record has the whole `input`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections.abc import Iterable
-from http.server import ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
-from tests.clients.fake_model import ERRORS, Handler, Json
+from tests.clients.fake_api import FakeApi, Json, serve, span
+from tests.clients.fake_model import ERRORS
 
 USAGE = {"input_tokens": 1000, "output_tokens": 5, "total_tokens": 1005}
 
 RUNNING = re.compile(r"running with session ID (\d+)")
 
 
-class Responses(Handler):
+class Responses(FakeApi):
     """One connection of a client."""
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
-        kind, _, rest = (self.folder / "behaviour").read_text().strip().partition(" ")
-        aside = not body.get("tools")  # a title: never what the test is about
-        record = {"t": time.time(), "kind": kind, "input": body.get("input") or []}
-        record["tools"] = len(body.get("tools") or [])
-        with (self.folder / "requests.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        try:
-            self._behave(body, "ok" if aside else kind, rest)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+    def record(self, body: Json) -> dict[str, Any]:
+        return {"input": body.get("input") or []}
 
-    def _behave(self, body: Json, kind: str, rest: str) -> None:
+    def behave(self, body: Json, kind: str, rest: str) -> None:
+        if not body.get("tools"):  # a title: never what the test is about
+            kind = "ok"
         if kind in ERRORS:
             code, type_, text = ERRORS[kind]
-            self._error(code, type_, text, {})
+            self.answer(code, {"type": "error", "error": {"type": type_, "message": text}})
         elif kind == "hang":
-            time.sleep(float(rest or 600))
-            self.close_connection = True
+            self.hang(rest)
         elif kind == "drop":
-            self.close_connection = True
-            self.connection.shutdown(2)
+            self.drop()
         else:
             self._stream(self._items(body, kind, rest))
 
@@ -65,7 +50,7 @@ class Responses(Handler):
             return self._call("exec_command", {"cmd": rest, "yield_time_ms": 2000})
         seconds, gap = 0.0, 1.0
         if kind in ("slow", "silent"):
-            seconds, gap = (*map(float, rest.split()), 1.0)[:2]
+            seconds, gap = span(rest)
         said = self._words(kind, seconds, gap, rest if kind == "ok" and rest else "Fake answer.")
         return self._message(said)
 
@@ -98,26 +83,12 @@ class Responses(Handler):
 
     def _stream(self, items: Iterable[Json]) -> None:
         response = {"id": f"resp_{time.monotonic_ns()}", "object": "response", "output": []}
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        self._event({"type": "response.created", "response": response})
-        for event in items:
-            self._event(event)
-        self._event({"type": "response.completed", "response": {**response, "usage": USAGE}})
-        self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
-
-
-def main() -> None:
-    port, folder = int(sys.argv[1]), Path(sys.argv[2])
-    Responses.folder = folder
-    server = ThreadingHTTPServer(("127.0.0.1", port), Responses)
-    server.daemon_threads = True
-    (folder / "port").write_text(str(server.server_port))
-    server.serve_forever()
+        with self.stream():
+            self.event({"type": "response.created", "response": response})
+            for event in items:
+                self.event(event)
+            self.event({"type": "response.completed", "response": {**response, "usage": USAGE}})
 
 
 if __name__ == "__main__":
-    main()
+    serve(Responses)

@@ -40,7 +40,9 @@ def ask(it: OpencodeInstance, how: str) -> None:
     assert it.run("nudge", "builder", f"go on: {how}").code == 0
 
 
-@pytest.mark.parametrize("how", [("529", "429 20"), ("500", "drop")])
+@pytest.mark.parametrize(
+    "how", [("529", "429 20"), pytest.param(("500", "drop"), marks=pytest.mark.slow)]
+)
 def test_errors_that_it_retries_are_left_alone(opencode: MakeOpencode, how: tuple[str]) -> None:
     """Retrying, past the time of a stall; it goes on when the model does."""
     it = begun(opencode, ORCH_STALL_AFTER="10s")

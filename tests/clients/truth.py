@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients.claude_instance import ClaudeInstance
 from tests.clients.packages import Missing, provide
+from tests.e2e.instance import REPOSITORY, copied_program
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 STALL = 8
 LIVENESS = ("working", "idle", "retrying", "limited", "blocked", "stalled")
 SUBSCRIBER = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-fake"}
@@ -107,8 +104,8 @@ def page(
     count: int,
     client: str,
     version: str,
-    stall: int = STALL,
-    module: str = "tests.clients.truth",
+    stall: int,
+    module: str,
 ) -> str:
     """The table in Markdown."""
     lines = [
@@ -143,40 +140,42 @@ def isolate(module: str, count: int) -> None:
         sys.exit(subprocess.run(argv, cwd=REPOSITORY, env=env, check=False).returncode)
 
 
-@contextmanager
-def copied() -> Iterator[Path]:
-    """A copy of the program, that nobody changes meanwhile."""
-    program = Path(tempfile.mkdtemp(prefix="orch-program-", dir="/tmp"))
-    for name in ("cc_ci_orch", "plan", "prompts"):
-        shutil.copytree(REPOSITORY / name, program / name)
-    for file in (*REPOSITORY.glob("launch*.py"), *REPOSITORY.glob("launch*.sh")):
-        shutil.copy2(file, program)
-    yield program
-    shutil.rmtree(program)
-
-
 def wanted() -> int:
     """How many looks were asked for."""
     return int(sys.argv[1]) if len(sys.argv) > 1 else 20
 
 
-def main() -> None:
+def measure(
+    client: str,
+    title: str,
+    module: str,
+    states: Sequence[State],
+    looks: Callable[[State, Path, Path, int], Counter[str]],
+    stall: int,
+) -> None:
+    """All states, two at a time; the page is written anew after each. `client` is its name among
+    the packages, `title` its name for people, `module` the one that was called."""
     count = wanted()
-    isolate("tests.clients.truth", count)
+    isolate(module, count)
     try:
-        binary = provide("claude")
+        binary = provide(client)
     except Missing as why:
         sys.exit(str(why))
     told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
-    with copied() as program, ThreadPoolExecutor(2) as pool:
-        work = {state: pool.submit(looks, state, program, binary, count) for state in STATES}
-        found = {}
+    version, found = told.stdout.split()[0], {}
+    with copied_program() as program, ThreadPoolExecutor(2) as pool:
+        work = {state: pool.submit(looks, state, program, binary, count) for state in states}
         for state, future in work.items():
-            found[state] = future.result()
+            try:
+                found[state] = future.result()
+            except (AssertionError, OSError, LookupError, subprocess.SubprocessError) as error:
+                # the others are worth knowing
+                print(f"{state.name}: not brought about: {error!r}", flush=True)
+                continue
             print(f"{state.name}: {state.truth}: {dict(found[state])}", flush=True)
-    text = page(found, count, "Claude Code", told.stdout.split()[0])
-    (REPOSITORY / "docs" / "liveness-claude.md").write_text(text)
+            text = page(found, count, title, version, stall, module)
+            (REPOSITORY / "docs" / f"liveness-{client}.md").write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    measure("claude", "Claude Code", "tests.clients.truth", STATES, looks, STALL)

@@ -9,16 +9,12 @@ a stall is a longer silence here.
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.clients.opencode_instance import OpencodeInstance
-from tests.clients.packages import Missing, provide
-from tests.clients.truth import QUOTE, REPOSITORY, State, copied, isolate, page, wanted
+from tests.clients.truth import QUOTE, State, measure
 
 STALL = 20
 ASKS = {"permission": {"bash": {"touch *": "ask"}}}
@@ -71,29 +67,5 @@ def looks(state: State, program: Path, binary: Path, count: int) -> Counter[str]
         it.end()
 
 
-def main() -> None:
-    count = wanted()
-    isolate("tests.clients.truth_opencode", count)
-    try:
-        binary = provide("opencode")
-    except Missing as why:
-        sys.exit(str(why))
-    told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
-    version, found = told.stdout.split()[0], {}
-    module = "tests.clients.truth_opencode"
-    with copied() as program, ThreadPoolExecutor(2) as pool:
-        work = {state: pool.submit(looks, state, program, binary, count) for state in STATES}
-        for state, future in work.items():
-            try:
-                found[state] = future.result()
-            except (AssertionError, OSError, LookupError, subprocess.SubprocessError) as error:
-                # the others are worth knowing
-                print(f"{state.name}: not brought about: {error!r}", flush=True)
-                continue
-            print(f"{state.name}: {state.truth}: {dict(found[state])}", flush=True)
-            text = page(found, count, "opencode", version, STALL, module)
-            (REPOSITORY / "docs" / "liveness-opencode.md").write_text(text)
-
-
 if __name__ == "__main__":
-    main()
+    measure("opencode", "opencode", "tests.clients.truth_opencode", STATES, looks, STALL)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,21 +9,14 @@ import pytest
 
 pytest.register_assert_rewrite("tests.e2e.instance")
 
-from tests.e2e.instance import Instance  # noqa: E402
-
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+from tests.e2e.instance import Instance, copied_program  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def program() -> Iterator[Path]:
-    """A copy of the program: no test can leave anything in the repository, nor see it change."""
-    folder = Path(tempfile.mkdtemp(prefix="orch-program-", dir="/tmp"))
-    for name in ("cc_ci_orch", "plan", "prompts"):
-        shutil.copytree(REPOSITORY / name, folder / name)
-    for file in (*REPOSITORY.glob("launch*.py"), *REPOSITORY.glob("launch*.sh")):
-        shutil.copy2(file, folder)
-    yield folder
-    shutil.rmtree(folder)
+    """One copy for all tests of a worker."""
+    with copied_program() as folder:
+        yield folder
 
 
 Make = Callable[..., Instance]

@@ -15,8 +15,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 from tests.waiting import eventually
 
 AGENTS = Path(__file__).with_name("agents")
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 PLAN = """\
 [[phase]]
@@ -43,6 +44,18 @@ QUICK = {
 
 LONG = 60.0
 """Seconds for a command that normally takes one: the machine may be busy."""
+
+
+@contextmanager
+def copied_program() -> Iterator[Path]:
+    """A copy of the program: no test can leave anything in the repository, nor see it change."""
+    folder = Path(tempfile.mkdtemp(prefix="orch-program-", dir="/tmp"))
+    for name in ("cc_ci_orch", "plan", "prompts"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    for file in (*REPOSITORY.glob("launch*.py"), *REPOSITORY.glob("launch*.sh")):
+        shutil.copy2(file, folder)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
