@@ -17,6 +17,10 @@ from tests.e2e.instance import REPOSITORY, Instance
 from tests.waiting import eventually
 
 
+PATIENCE = 90.0
+"""Seconds to wait for what takes a few on a machine that does nothing else."""
+
+
 class ClientInstance(Instance):
     """A fake model runs beside it; `behave` says what that does from now on."""
 
@@ -45,7 +49,7 @@ class ClientInstance(Instance):
         """What the watchdog says of the builder."""
         return str(self.session()["liveness"])
 
-    def wait_for(self, *expected: str, timeout: float = 30) -> float:
+    def wait_for(self, *expected: str, timeout: float = PATIENCE) -> float:
         """Until it is one of these; the seconds that it took."""
         begin = time.monotonic()
         self.until(lambda: self.liveness() in expected, timeout)
@@ -71,7 +75,7 @@ class ClientInstance(Instance):
         """What that role's pane shows."""
         return self.tmux("capture-pane", "-p", "-t", f"=cc-ci-{role}:").out
 
-    def until(self, condition: Callable[[], Any], timeout: float = 30) -> Any:
+    def until(self, condition: Callable[[], Any], timeout: float = PATIENCE) -> Any:
         """Wait for it; where it doesn't come, the screen and the judgement are told."""
         try:
             return eventually(condition, timeout, 0.1)

@@ -25,7 +25,7 @@ QUICK = {
 """It takes 5 s and more to start, and as long until it first asks its model."""
 
 PATIENCE = 120.0
-"""Seconds to wait for what takes one or two on a machine that does nothing else."""
+"""As for any client, but that this one takes its time."""
 
 
 class OpencodeInstance(ClientInstance):

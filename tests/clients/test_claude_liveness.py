@@ -45,8 +45,8 @@ def test_a_hang_is_nudged_interrupted_and_healed_with_the_same_conversation(clau
     begin = time.monotonic()
     assert it.run("nudge", "builder", "go on").code == 0
     it.wait_for("stalled")
-    assert 7 < time.monotonic() - begin < 12
-    it.until(lambda: it.events("session.interrupted"), 20)
+    assert 7 < time.monotonic() - begin < 30
+    it.until(lambda: it.events("session.interrupted"))
     it.until(lambda: it.events("session.healed"), 40)
     it.behave("ok after the heal")
     it.wait_for("idle")
@@ -64,7 +64,7 @@ def test_a_stream_that_stops_in_the_middle_is_stalled(claude: Make) -> None:
     it.behave("silent 600")
     it.start()
     it.until(it.prompts)
-    assert 6 < it.wait_for("stalled") < 12
+    assert 6 < it.wait_for("stalled") < 30
     it.stop()
 
 
