@@ -16,7 +16,6 @@ from tests.clients.packages import PACKAGES, Missing, provide
 from tests.e2e.instance import REPOSITORY, Instance
 from tests.waiting import eventually
 
-
 PATIENCE = 90.0
 """Seconds to wait for what takes a few on a machine that does nothing else."""
 
