@@ -145,6 +145,11 @@ class ClaudeEvidence:
             return replace(told, again=self._home.login_changed() > error.at)
         return told
 
+    def _limit(self) -> Account | None:
+        """The limit that its last turn ended at."""
+        told = account(None, Hooks(state="idle"), self._trail)
+        return told if told is not None and told.doing is Doing.LIMITED else None
+
     def _read_hooks(self) -> None:
         lines = self._hooks_file.news()
         if self._hooks_file.begun_anew:
@@ -188,6 +193,8 @@ class ClaudeEvidence:
         screen = claude_screen.read(raw)
         ours, key = self._key(screen.dialog, now)
         told = with_screen(view.account, screen, ours)
+        if ours and (limit := self._limit()) is not None:
+            told = limit  # its menu comes and goes; the limit stays
         waits = view.account is not None and view.account.doing is Doing.BUSY  # for subagents
         view = replace(view, account=told, answer=key, not_ready=view.not_ready or ours)
         if not (screen.busy or waits):

@@ -182,6 +182,23 @@ def test_the_screen_tells_a_retry_a_counter_and_a_dialog(desk: Desk) -> None:
     assert login.doing is Doing.BLOCKED
 
 
+def test_the_menu_at_a_limit_is_answered_and_the_limit_stays(desk: Desk) -> None:
+    """It is one limit, not one before the menu and one after."""
+    text = "You've hit your weekly limit · resets Nov 28, 1:23am (UTC)"
+    content = [{"type": "text", "text": text}]
+    limit = {"type": "assistant", "message": {"content": content}, "isApiErrorMessage": True}
+    desk.add(PROMPT, {**limit, "error": "rate_limit", "apiErrorStatus": 429})
+    desk.status("idle")
+    assert desk.doing() is Doing.LIMITED
+    desk.status("waiting", waitingFor="dialog open")
+    menu = "  What do you want to do?\n\n  ❯ Upgrade\n    Wait here, then continue automatically\n"
+    shown = desk.evidence.see(desk.look(), menu + "\n  Enter to confirm\n", 1.0)
+    assert shown.answer == "Down"
+    assert shown.account is not None
+    assert shown.account.doing is Doing.LIMITED
+    assert shown.account.until is not None
+
+
 def test_a_key_for_a_dialog_is_pressed_once_until_it_has_moved(desk: Desk) -> None:
     """A second one on its way would move on, off the wanted row; in the end it is a person's."""
     raw = (CAPTURES / "claude-trust-dialog.ansi.txt").read_text()
