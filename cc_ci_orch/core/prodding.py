@@ -56,10 +56,16 @@ def limited(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step
     if at.now >= due:
         result = _nudge(view, result, PromptKind.IDLE, spec, at)
         return _tell_limited(result, spec, f"for {span(at.now - mem.since)}: {mem.reason}")
-    result = result.plan("see whether the limit is over", due)
-    if mem.since == at.now and wait >= at.policy.waiting_nudge_after:
-        result = _tell_limited(result, spec, f"for another {span(wait)}: {mem.reason}")
-    return result
+    return result.plan("see whether the limit is over", due)
+
+
+def limit_begins(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:
+    """Tell a person of a limit that will last."""
+    until = view.account.until if view.account is not None else None
+    wait = until - at.wall + LIMIT_SLACK if until is not None else 0.0
+    if wait < at.policy.waiting_nudge_after:
+        return result
+    return _tell_limited(result, spec, f"for another {span(wait)}: {result.mem.reason}")
 
 
 def _limited_somehow(view: SessionView, result: Step, spec: RoleSpec, at: Moment) -> Step:

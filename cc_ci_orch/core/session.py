@@ -106,7 +106,10 @@ def _judged(view: SessionView, mem: RoleMemory, spec: RoleSpec, at: Moment) -> S
     result = Step(mem)
     if found.liveness in TOLD and found.liveness is not before:
         result = replace(result, mem=replace(mem, unwell=found.liveness))
-        return _told(result, found, spec.name, at.now)
+        result = _told(result, found, spec.name, at.now)
+        if found.liveness is Liveness.LIMITED:
+            return prodding.limit_begins(view, result, spec, at)
+        return result
     if mem.unwell is None or not _recovered(mem, before):
         return result
     event = Event(

@@ -78,7 +78,7 @@ class ClaudeEvidence:
         self._pressed: tuple[int, float] | None = None
         self._looked_at = 0.0
         self._typed = ""
-        self._up = False
+        self._up = False  # its files have told of this process
 
     # ------------------------------------------------------------------ before a start
 

@@ -77,6 +77,23 @@ def test_a_known_dialog_is_answered_key_by_key() -> None:
     assert story.actions(Type) == []
 
 
+def test_a_limit_that_begins_with_a_dialog_is_told_once() -> None:
+    """Its menu is answered in the same moments; one that is over soon is nobody's business."""
+    story = started()
+    story.agent().account = Account(Doing.LIMITED, "weekly limit", until=story.wall + 90000)
+    story.shows = "Down"
+    story.wait(3)
+    story.shows = None
+    story.wait(600)
+    assert [n.cause for n in story.actions(Notify)] == ["limited:builder"]
+    assert story.events().count("session.limited") == 1
+
+    story = started()
+    story.agent().account = Account(Doing.LIMITED, "a limit", until=story.wall + 600)
+    story.wait(600)
+    assert story.actions(Notify) == []
+
+
 def test_a_held_role_answers_no_dialog() -> None:
     story = started()
     story.ask("hold", "builder")
