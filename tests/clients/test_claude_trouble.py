@@ -15,6 +15,10 @@ from tests.clients.claude_instance import ClaudeInstance
 from tests.clients.conftest import Make
 
 SUBSCRIBER = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-fake"}
+SLOW_500 = pytest.param("500", marks=pytest.mark.slow)
+SLOW_DROP = pytest.param("drop", marks=pytest.mark.slow)
+"""The client treats both as it does 529, and each takes half a minute."""
+
 SOON = {"CLAUDE_CODE_MAX_RETRIES": "2"}
 """The client gives up after seconds, not minutes."""
 
@@ -33,7 +37,7 @@ def with_notifier(it: ClaudeInstance) -> ClaudeInstance:
 # ------------------------------------------------------------------------------- overloaded
 
 
-@pytest.mark.parametrize("how", ["529", "500", "429", "429 20", "drop"])
+@pytest.mark.parametrize("how", ["529", SLOW_500, "429", "429 20", SLOW_DROP])
 def test_errors_that_it_retries_are_left_alone(claude: Make, how: str) -> None:
     """Retrying, past the time of a stall; it goes on when the model does."""
     it = claude(ORCH_STALL_AFTER="6s", ORCH_IDLE_NUDGE_AFTER="5m")
@@ -49,7 +53,7 @@ def test_errors_that_it_retries_are_left_alone(claude: Make, how: str) -> None:
     it.stop()
 
 
-@pytest.mark.parametrize("how", ["529", "500", "429", "drop"])
+@pytest.mark.parametrize("how", ["529", SLOW_500, "429", SLOW_DROP])
 def test_an_error_that_it_gave_up_on_is_continued_by_a_nudge(claude: Make, how: str) -> None:
     """In the same conversation, and again if need be."""
     it = claude(**SOON, ORCH_IDLE_NUDGE_AFTER="3s")

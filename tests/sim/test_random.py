@@ -30,7 +30,10 @@ def test_some_hours_at_the_usual_pace(seed: int) -> None:
     Ordeal(seed, poll=2.0).run(4 * HOUR)
 
 
-@pytest.mark.parametrize("seed", range(100, 108))
+@pytest.mark.parametrize(
+    "seed",
+    [*range(100, 104), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(104, 112))],
+)
 def test_a_day_of_other_seeds(seed: int) -> None:
     Ordeal(seed, poll=30.0).run(DAY)
 
