@@ -55,6 +55,10 @@ BEGUN = "request"
 """What tells that the client began to ask its model. That is no progress, for it does so in a
 hang, too; but the silence of a hang can't have begun before."""
 
+CHILD = "its child"
+"""Whether an open tool call has a living child. That it ends is work, too: what came of it is
+written down a moment later."""
+
 COMMITS = "commits"
 """The progress signal of the role's own commits: after one, idle nudges begin anew."""
 
@@ -110,6 +114,8 @@ def _take_signals(
     signals = dict(view.signals)
     if view.account is not None:  # that it ends is work too, however long it was silent
         signals["tool call"] = int(view.account.tool_open)
+        if view.account.tool_open and view.children is not None:
+            signals[CHILD] = int(view.children > 0)
     if spec.traits.log_is_progress and view.window_activity is not None:
         signals["window"] = view.window_activity
     changed = {
@@ -127,7 +133,7 @@ def _take_signals(
         if name in mem.marks:
             moved.append(name)
     marks = {**mem.marks, **changed}
-    for name in {"window", TOKENS} - signals.keys():  # what it did meanwhile is not new
+    for name in {"window", TOKENS, CHILD} - signals.keys():  # what it did meanwhile is not new
         marks.pop(name, None)
     return replace(mem, marks=marks)
 

@@ -202,3 +202,17 @@ def test_hand_offs_on_the_command_line_that_are_never_submitted_are_tried_again(
     story.agent().answers = True
     story.wait(60)
     assert story.mem().inbox == () and "handoff.delivered" in story.events()
+
+
+def test_a_tool_that_has_just_ended_is_work_until_the_client_has_had_its_time() -> None:
+    """Its process is gone a moment before its result is written down; a hang after it is one."""
+    story = started()
+    story.agent().account = replace(BUSY, tool_open=True)
+    story.agent().children = 1
+    story.wait(1800)
+    assert story.mem().liveness is Liveness.WORKING
+    story.agent().children = 0
+    story.wait(600)
+    assert story.mem().liveness is Liveness.WORKING
+    story.wait(310)
+    assert story.mem().liveness is Liveness.STALLED
